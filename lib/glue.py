@@ -1,0 +1,84 @@
+"""The nine GLUE tasks: what a row holds, how it is labelled, and the score that the paper reports (Table 1)."""
+
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import pearsonr, spearmanr
+from sklearn.metrics import accuracy_score, matthews_corrcoef
+
+
+@dataclass(frozen=True)
+class Task:
+    """One GLUE task.
+
+    pair: two sentences a row. labels: class names in the order of Hugging Face's numbers; empty for regression.
+    metric: "accuracy", "matthews" or "pearson". train, dev: official sizes, rows.
+    """
+
+    pair: bool
+    labels: tuple[str, ...]
+    metric: str
+    train: int
+    dev: int
+
+    @property
+    def outputs(self) -> int:
+        """How many logits a model of this task has."""
+        return len(self.labels) or 1
+
+
+_ENTAILMENT = ("entailment", "not_entailment")
+TASKS = {
+    "CoLA": Task(False, ("unacceptable", "acceptable"), "matthews", 8_551, 1_043),
+    "SST-2": Task(False, ("negative", "positive"), "accuracy", 67_349, 872),
+    "MRPC": Task(True, ("not_equivalent", "equivalent"), "accuracy", 3_668, 408),
+    "STS-B": Task(True, (), "pearson", 5_749, 1_500),
+    "QQP": Task(True, ("not_duplicate", "duplicate"), "accuracy", 363_846, 40_430),
+    "MNLI": Task(True, ("entailment", "neutral", "contradiction"), "accuracy", 392_702, 9_815),
+    "QNLI": Task(True, _ENTAILMENT, "accuracy", 104_743, 5_463),
+    "RTE": Task(True, _ENTAILMENT, "accuracy", 2_490, 277),
+    "WNLI": Task(True, ("not_entailment", "entailment"), "accuracy", 635, 71),
+}
+
+
+def score(task: str, logits: np.ndarray, labels: np.ndarray, stsb: str = "pearson") -> float:
+    """The task's metric on these logits [rows, outputs] and labels [rows]; nan where it is undefined.
+
+    stsb: "pearson", as the paper reports, or "pearson_spearman", their mean, with which the authors' code decided how
+    far to prune (PROTOCOL decision 1).
+    """
+    if TASKS[task].metric == "pearson":
+        return correlation(logits[:, 0], labels, stsb)
+    predicted = logits.argmax(1)
+    if TASKS[task].metric == "matthews":
+        return float(matthews_corrcoef(labels, predicted))
+    return float(accuracy_score(labels, predicted))
+
+
+def correlation(predicted: np.ndarray, labels: np.ndarray, kind: str = "pearson") -> float:
+    """Pearson's r, or with kind "pearson_spearman" its mean with Spearman's ρ; nan if either side is constant."""
+    if kind not in ("pearson", "pearson_spearman"):
+        raise ValueError(f"the STS-B score is {kind!r}; it can be 'pearson' or 'pearson_spearman'")
+    if np.ptp(predicted) == 0 or np.ptp(labels) == 0:
+        return float("nan")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # nearly constant predictions: the number is what it is
+        pearson = float(pearsonr(predicted, labels).statistic)
+        if kind == "pearson":
+            return pearson
+        return (pearson + float(spearmanr(predicted, labels).statistic)) / 2
+
+
+def majority(task: str, labels: Sequence) -> float:
+    """The score of always answering the most frequent label of these rows.
+
+    STS-B's constant answer has no correlation, so it is nan (PROTOCOL decision 3; the paper shows 0.02).
+    """
+    labels = np.asarray(labels)
+    if TASKS[task].metric == "pearson":
+        return float("nan")
+    most = Counter(labels.tolist()).most_common(1)[0][0]
+    return score(task, np.eye(TASKS[task].outputs)[np.full(len(labels), most)], labels)

@@ -1,0 +1,128 @@
+"""How much each head and MLP matters: the sensitivity of the loss to its gate (paper §3.3).
+
+    I_h = E_x |∂L(x)/∂ξ|        I_mlp = E_x |∂L(x)/∂ν|
+
+The expectation is over examples x, so the absolute value belongs to each example. Giving every example gates of its
+own and summing the losses yields all of these derivatives, exactly, in one backward pass; the weights need no
+gradients at all. They are kept, [examples, layers·heads + layers], because everything else is a reduction of them:
+the paper's formula, what the authors' code computes, bootstrap intervals.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from lib import gates
+from lib.batches import Encoded, evaluation_batches
+from lib.masks import Mask
+from lib.models import SentenceClassifier, example_losses
+from lib.train import EVALUATION_BATCH
+
+AUTHORS_BATCH = 64  # the batch in which the authors' code walks through the dev set
+
+
+@dataclass(frozen=True)
+class Importance:
+    """heads: float [layers, heads], I_h, or normalised; mlps: float [layers], I_mlp."""
+
+    heads: np.ndarray
+    mlps: np.ndarray
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one pass over the rows gives.
+
+    logits: float32 [rows, outputs]. gradients: float32 [rows, layers·heads + layers], ∂L(x)/∂ξ then ∂L(x)/∂ν, or None.
+    Both are in the order of the rows.
+    """
+
+    logits: np.ndarray
+    gradients: np.ndarray
+
+
+def measure(model: SentenceClassifier, data: Encoded, mask: Mask) -> Measurement:
+    """The subnetwork's logits and every example's gate gradients, in one forward and one backward pass a batch.
+
+    The model is evaluated as `mask` leaves it, dropout off, weights frozen for the while and left as they were.
+    Units that are off have a derivative too: what switching them on a little would change.
+    """
+    layers, heads = gates.shape(model)
+    dtype = next(model.parameters()).dtype
+    all_heads = torch.tensor(mask.heads, dtype=dtype, device=model.device)
+    all_mlps = torch.tensor(mask.mlps, dtype=dtype, device=model.device)
+    logits, gradients = [None] * len(data), [None] * len(data)
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    model.eval()
+    for parameter in trainable:
+        parameter.requires_grad_(False)
+    try:
+        for indices in evaluation_batches(data.lengths, EVALUATION_BATCH):
+            inputs, labels = data.batch(indices, model.device)
+            xi = all_heads.expand(len(indices), -1, -1).clone().requires_grad_()
+            nu = all_mlps.expand(len(indices), -1).clone().requires_grad_()
+            with gates.gated(model, xi, nu):
+                output = model(**inputs)
+            # examples do not see each other, so the gradient of the sum holds the gradient of each
+            by_xi, by_nu = torch.autograd.grad(example_losses(output, labels).sum(), (xi, nu))
+            both = torch.cat([by_xi.flatten(1), by_nu], dim=1).float().cpu().numpy()
+            for row, index in enumerate(indices):
+                logits[index], gradients[index] = output[row].detach().float().cpu().numpy(), both[row]
+    finally:
+        for parameter in trainable:
+            parameter.requires_grad_(True)
+    return Measurement(np.stack(logits), np.stack(gradients))
+
+
+def per_example(gradients: np.ndarray, batch: int = AUTHORS_BATCH) -> np.ndarray:
+    """E_x |g(x)|: the paper's formula. gradients [rows, units] → [units]; batch is not used."""
+    return np.abs(gradients).mean(0)
+
+
+def per_batch(gradients: np.ndarray, batch: int = AUTHORS_BATCH) -> np.ndarray:
+    """The mean over batches of |the batch's mean gradient|: opposite signs cancel within a batch."""
+    return np.abs(_batch_means(gradients, batch)).mean(0)
+
+
+def running(gradients: np.ndarray, batch: int = AUTHORS_BATCH) -> np.ndarray:
+    """What the authors' code does: the gradient is never zeroed, so |running sum of batch means| is averaged.
+
+    Signs cancel within and across batches, and the order of the rows matters.
+    """
+    return np.abs(_batch_means(gradients, batch).cumsum(0)).mean(0)
+
+
+def _batch_means(gradients: np.ndarray, batch: int) -> np.ndarray:
+    return np.stack([gradients[i : i + batch].mean(0) for i in range(0, len(gradients), batch)])
+
+
+ESTIMATORS = {"per_example": per_example, "per_batch": per_batch, "running": running}  # PROTOCOL decision 9
+
+
+def importance(gradients: np.ndarray, layers: int, heads: int, estimator: str = "per_example") -> Importance:
+    """The importance of each unit, from gate gradients [rows, layers·heads + layers]. Not yet normalised.
+
+    estimator: "per_example" (the paper), "per_batch" or "running" (the authors' code).
+    """
+    if estimator not in ESTIMATORS:
+        raise ValueError(f"the importance estimator is {estimator!r}; it can be one of {', '.join(ESTIMATORS)}")
+    units = ESTIMATORS[estimator](np.asarray(gradients, np.float64))
+    return Importance(units[: layers * heads].reshape(layers, heads), units[layers * heads :])
+
+
+def normalise(scores: Importance, how: str = "l2") -> Importance:
+    """Divide each layer's heads by their ℓ2 norm, after Molchanov et al. (paper §3.3); MLPs stay as they are.
+
+    how: "l2", or "l2_minmax", which then stretches all heads to [0, 1] as the authors' code does (the order of the
+    heads is the same), or "none". A layer whose heads are all 0 stays 0. Source: PROTOCOL decision 10.
+    """
+    if how not in ("l2", "l2_minmax", "none"):
+        raise ValueError(f"the normalisation is {how!r}; it can be 'l2', 'l2_minmax' or 'none'")
+    if how == "none":
+        return scores
+    norms = np.linalg.norm(scores.heads, axis=1, keepdims=True)
+    heads = np.divide(scores.heads, norms, out=np.zeros_like(scores.heads), where=norms > 0)
+    if how == "l2_minmax" and np.ptp(heads) > 0:
+        heads = (heads - heads.min()) / np.ptp(heads)
+    return Importance(heads, scores.mlps)
