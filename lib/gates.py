@@ -10,6 +10,7 @@ paper's §3.3 are hooks on public modules of the layer:
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -37,7 +38,7 @@ def encoder_layers(model: nn.Module) -> nn.ModuleList:
         layers = getattr(module, "layer", None)
         if isinstance(layers, nn.ModuleList) and len(layers):
             missing = [path for path in LAYOUT if not _has(layers[0], path)]
-            if not missing:
+            if not missing or hasattr(model, "compacted_to"):
                 return layers
             raise TypeError(
                 f"{type(module).__name__} is not built like BertModel: its layers have no {missing[0]}; "
@@ -56,7 +57,9 @@ def _has(module: nn.Module, path: str) -> bool:
 
 
 def shape(model: nn.Module) -> tuple[int, int]:
-    """(layers, heads per layer) of the model's encoder."""
+    """(layers, heads per layer) of the model's encoder; of the whole model's, if it is a compact one."""
+    if hasattr(model, "compacted_to"):
+        return model.compacted_to.heads.shape
     layers = encoder_layers(model)
     return len(layers), layers[0].attention.self.num_attention_heads
 
@@ -66,9 +69,11 @@ def gated(model: nn.Module, heads: Tensor, mlps: Tensor) -> Iterator[None]:
     """Multiply every head's context by `heads` and every MLP's output by `mlps` while the block runs.
 
     heads: float [layers, heads], or [batch, layers, heads] for a gate of its own per example; mlps: float [layers] or
-    [batch, layers]. Gradients flow to both. After the block the model is as it was. Source: paper §3.3.
+    [batch, layers]. Gradients flow to both. After the block the model is as it was. In a model made by
+    `compact.compact` the gates of removed units do nothing. Source: paper §3.3.
     """
     layers = encoder_layers(model)
+    there = getattr(model, "compacted_to", None) or Mask.full(*shape(model))
     if heads.shape[-2:] != shape(model) or mlps.shape[-1] != len(layers):
         raise ValueError(
             f"the gates have shapes {tuple(heads.shape)} and {tuple(mlps.shape)}, but the model has "
@@ -76,10 +81,12 @@ def gated(model: nn.Module, heads: Tensor, mlps: Tensor) -> Iterator[None]:
         )
 
     def head_gate(layer: int):
+        live = torch.from_numpy(np.flatnonzero(there.heads[layer])).to(heads.device)
+        gate = heads[..., layer, :].index_select(-1, live).reshape(-1, 1, len(live), 1)
+
         def before_projection(_module, inputs):
             context = inputs[0]  # [batch, tokens, heads · head size]
-            gate = heads[..., layer, :].reshape(-1, 1, heads.shape[-1], 1)
-            return (context.unflatten(-1, (heads.shape[-1], -1)) * gate).flatten(-2), *inputs[1:]
+            return (context.unflatten(-1, (len(live), -1)) * gate).flatten(-2), *inputs[1:]
 
         return before_projection
 
@@ -89,8 +96,10 @@ def gated(model: nn.Module, heads: Tensor, mlps: Tensor) -> Iterator[None]:
     hooks = []
     try:
         for index, layer in enumerate(layers):
-            hooks.append(layer.attention.output.dense.register_forward_pre_hook(head_gate(index)))
-            hooks.append(layer.output.dropout.register_forward_hook(mlp_gate(index)))
+            if there.heads[index].any():
+                hooks.append(layer.attention.output.dense.register_forward_pre_hook(head_gate(index)))
+            if there.mlps[index]:
+                hooks.append(layer.output.dropout.register_forward_hook(mlp_gate(index)))
         yield
     finally:
         for hook in hooks:

@@ -15,6 +15,7 @@ import torch
 
 from lib import gates
 from lib.batches import Encoded, evaluation_batches
+from lib.compact import compact
 from lib.masks import Mask
 from lib.models import SentenceClassifier, example_losses
 from lib.train import EVALUATION_BATCH
@@ -34,7 +35,7 @@ class Importance:
 class Measurement:
     """What one pass over the rows gives.
 
-    logits: float32 [rows, outputs]. gradients: float32 [rows, layers·heads + layers], ∂L(x)/∂ξ then ∂L(x)/∂ν, or None.
+    logits: float32 [rows, outputs]. gradients: float32 [rows, layers·heads + layers], ∂L(x)/∂ξ then ∂L(x)/∂ν.
     Both are in the order of the rows.
     """
 
@@ -45,34 +46,25 @@ class Measurement:
 def measure(model: SentenceClassifier, data: Encoded, mask: Mask) -> Measurement:
     """The subnetwork's logits and every example's gate gradients, in one forward and one backward pass a batch.
 
-    The model is evaluated as `mask` leaves it, dropout off, weights frozen for the while and left as they were.
-    Units that are off have a derivative too: what switching them on a little would change.
+    Masked units are physically removed first, so a small subnetwork is cheap to measure, and their gradients are 0.
+    Dropout is off; the model stays as it is.
     """
-    layers, heads = gates.shape(model)
-    dtype = next(model.parameters()).dtype
-    all_heads = torch.tensor(mask.heads, dtype=dtype, device=model.device)
-    all_mlps = torch.tensor(mask.mlps, dtype=dtype, device=model.device)
-    logits, gradients = [None] * len(data), [None] * len(data)
-    trainable = [p for p in model.parameters() if p.requires_grad]
-    model.eval()
-    for parameter in trainable:
-        parameter.requires_grad_(False)
-    try:
-        for indices in evaluation_batches(data.lengths, EVALUATION_BATCH):
-            inputs, labels = data.batch(indices, model.device)
-            xi = all_heads.expand(len(indices), -1, -1).clone().requires_grad_()
-            nu = all_mlps.expand(len(indices), -1).clone().requires_grad_()
-            with gates.gated(model, xi, nu):
-                output = model(**inputs)
+    layers, heads = mask.heads.shape
+    small = compact(model, mask).eval().requires_grad_(False)  # only the gates need gradients
+    ones = torch.ones(layers * heads + layers, dtype=small.classifier.weight.dtype, device=small.device)
+    logits = np.empty((len(data), small.classifier.out_features), np.float32)
+    gradients = np.zeros((len(data), len(ones)), np.float32)
+    for indices in evaluation_batches(data.lengths, EVALUATION_BATCH):
+        inputs, labels = data.batch(indices, small.device)
+        both = ones.expand(len(indices), -1).clone().requires_grad_()
+        with gates.gated(small, both[:, :-layers].unflatten(1, (layers, heads)), both[:, -layers:]):
+            output = small(**inputs)
+        logits[indices] = output.detach().float().cpu().numpy()
+        if mask.n_heads or mask.n_mlps:  # with no gate left there is nothing to differentiate by
             # examples do not see each other, so the gradient of the sum holds the gradient of each
-            by_xi, by_nu = torch.autograd.grad(example_losses(output, labels).sum(), (xi, nu))
-            both = torch.cat([by_xi.flatten(1), by_nu], dim=1).float().cpu().numpy()
-            for row, index in enumerate(indices):
-                logits[index], gradients[index] = output[row].detach().float().cpu().numpy(), both[row]
-    finally:
-        for parameter in trainable:
-            parameter.requires_grad_(True)
-    return Measurement(np.stack(logits), np.stack(gradients))
+            (slopes,) = torch.autograd.grad(example_losses(output, labels).sum(), both)
+            gradients[indices] = slopes.float().cpu().numpy()
+    return Measurement(logits, gradients)
 
 
 def per_example(gradients: np.ndarray, batch: int = AUTHORS_BATCH) -> np.ndarray:

@@ -14,7 +14,9 @@ import numpy as np
 def _frozen(values, dimensions: int, name: str) -> np.ndarray:
     array = np.asarray(values)
     if array.dtype != bool and not np.isin(array, (0, 1)).all():
-        raise ValueError(f"{name} must hold only 0 and 1 (or booleans), not {array.ravel()[~np.isin(array.ravel(), (0, 1))][0]}")
+        raise ValueError(
+            f"{name} must hold only 0 and 1 (or booleans), not {array.ravel()[~np.isin(array.ravel(), (0, 1))][0]}"
+        )
     if array.ndim != dimensions:
         raise ValueError(f"{name} must have {dimensions} dimension(s), not shape {array.shape}")
     array = array.astype(bool)  # a copy: the caller's array stays the caller's
@@ -125,12 +127,31 @@ class WeightMask:
 
     __hash__ = None  # compared, never a key: hashing ten megabytes would be a surprise
 
-    def metadata(self) -> dict[str, str]:
-        """The shapes, as the strings that a safetensors header can hold."""
-        return {"shapes": json.dumps(self.shapes)}
+    def to_tensors(self) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+        """(tensors, metadata), as the store keeps them."""
+        return dict(self.bits), {"shapes": json.dumps(self.shapes)}
 
     @classmethod
-    def from_metadata(cls, bits: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> "WeightMask":
-        """The inverse of `bits` and `metadata()`."""
+    def from_tensors(cls, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> "WeightMask":
+        """The inverse of `to_tensors`."""
         shapes = {name: tuple(shape) for name, shape in json.loads(metadata["shapes"]).items()}
-        return cls({name: bits[name] for name in shapes}, shapes)
+        return cls({name: tensors[name] for name in shapes}, shapes)
+
+
+def survivors(mask: WeightMask, layers: int, heads: int) -> tuple[np.ndarray, np.ndarray]:
+    """The share of weights that survive in each head [layers, heads] and in each MLP [layers] (Fig. 1a).
+
+    A head's weights are its rows of query, key and value and its columns of the attention's output projection; an
+    MLP's are those of its two linear layers. Biases that belong to no single head or are not prunable are left out.
+    """
+    in_heads, in_mlps = np.empty((layers, heads)), np.empty(layers)
+    prefix = next(iter(mask)).split(".layer.")[0]
+    for layer in range(layers):
+        at = f"{prefix}.layer.{layer}"
+        rows = [mask[f"{at}.attention.self.{name}.weight"] for name in ("query", "key", "value")]
+        columns = mask[f"{at}.attention.output.dense.weight"].T
+        per_head = [part.reshape(heads, -1).mean(1) for part in (*rows, columns)]
+        in_heads[layer] = np.mean(per_head, axis=0)
+        both = [mask[f"{at}.{name}.dense.weight"].ravel() for name in ("intermediate", "output")]
+        in_mlps[layer] = np.concatenate(both).mean()
+    return in_heads, in_mlps

@@ -5,17 +5,21 @@ Every choice in which the paper and its authors' code differ is a field of `Magn
 brackets are those of the README's table of decisions.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass as checked
 
 from lib import importance
 from lib.importance import Importance
 from lib.masks import Mask, WeightMask
 
 MODES = ("joint", "heads", "mlps")
+STRICT = ConfigDict(extra="forbid", strict=True)  # a misspelt or mistyped choice is an error, not a default
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,33 @@ class Trail:
         """The last round accepted: the "good" subnetwork. Its score is never under the floor."""
         return [r for r in self.rounds if r.accepted][-1]
 
+    def to_tensors(self) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+        """(tensors, metadata) of a trail of s-pruning, as the store keeps them; [rounds, …] each."""
+        tensors = {
+            "heads": np.stack([r.mask.heads for r in self.rounds]),
+            "mlps": np.stack([r.mask.mlps for r in self.rounds]),
+            "head_importance": np.stack([r.importance.heads for r in self.rounds]),
+            "mlp_importance": np.stack([r.importance.mlps for r in self.rounds]),
+            "score": np.array([r.score for r in self.rounds]),
+            "accepted": np.array([r.accepted for r in self.rounds]),
+        }
+        return tensors, {"phases": " ".join(r.phase for r in self.rounds), "floor": repr(self.floor)}
 
-@dataclass(frozen=True)
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> "Trail":
+        """The inverse of `to_tensors`."""
+        rounds = zip(
+            metadata["phases"].split(),
+            map(Mask, tensors["heads"], tensors["mlps"]),
+            tensors["score"].tolist(),
+            tensors["accepted"].tolist(),
+            map(Importance, tensors["head_importance"], tensors["mlp_importance"]),
+            strict=True,
+        )
+        return cls(tuple(Round(*values) for values in rounds), float(metadata["floor"]))
+
+
+@checked(frozen=True, config=STRICT)
 class Magnitude:
     """The choices of m-pruning.
 
@@ -63,7 +92,7 @@ class Magnitude:
     max_rounds: int | None = None
 
 
-@dataclass(frozen=True)
+@checked(frozen=True, config=STRICT)
 class Structured:
     """The choices of s-pruning.
 
@@ -92,6 +121,28 @@ def floor_of(score: float, keep: float) -> float:
 
 
 # --- m-pruning (§3.2) ---------------------------------------------------------------------------------------------
+
+
+LINEARS = (  # what m-pruning touches in a layer: linear weights and biases, no LayerNorm (PROTOCOL decision 4)
+    "attention.self.query",
+    "attention.self.key",
+    "attention.self.value",
+    "attention.output.dense",
+    "intermediate.dense",
+    "output.dense",
+)
+
+
+def prunable(names: Iterable[str], parameters: str = "code") -> list[str]:
+    """Those of a model's parameter names that m-pruning may touch, in order: see `Magnitude.parameters`.
+
+    Embeddings, LayerNorms, pooler and classifier are never among them (§3.2).
+    """
+    kinds = ("weight",) if parameters == "weights" else ("weight", "bias")
+    endings = {f"{linear}.{kind}" for linear in LINEARS for kind in kinds}
+    if parameters == "code":
+        endings.remove("output.dense.bias")
+    return [name for name in names if ".layer." in name and re.split(r"\.layer\.\d+\.", name)[-1] in endings]
 
 
 class Ordering:
@@ -175,9 +226,9 @@ def by_importance(
 ) -> Trail:
     """S-pruning: drop the least important units, round by round, while the score stays at or above the floor.
 
-    full: the mask to start from. measure: a subnetwork's (score on dev, importance before normalising). mode: "joint" prunes heads and one MLP a round, then heads alone,
-    then MLPs alone (§3.3); "heads" and "mlps" prune one kind only (App. B). A phase ends at its first
-    mask under the floor, or with nothing left to prune.
+    full: the mask to start from. measure: a subnetwork's (score on dev, importance before normalising). mode: "joint"
+    prunes heads and one MLP a round, then heads alone, then MLPs alone (§3.3); "heads" and "mlps" prune one kind only
+    (App. B). A phase ends at its first mask under the floor, or with nothing left to prune.
     """
     choices = choices or Structured()
     if mode not in MODES:

@@ -106,7 +106,9 @@ class Place:
             only += "" if self.task is None else f" --tasks {self.task} --seeds {self.seed}"
             raise FileNotFoundError(f"{self.path(name)} is not there yet; make it with: python run_all.py {only}")
         if sha256(self.path(name)) != record["sha256"]:
-            raise ValueError(f"{self.path(name)} is damaged (its checksum differs from the one noted); delete it and run again")
+            raise ValueError(
+                f"{self.path(name)} is damaged (its checksum differs from the one noted); delete it and run again"
+            )
         return _read(self.path(name))
 
     def load_or(self, name: str, compute: Callable[[], Any]):
@@ -123,7 +125,9 @@ class Place:
         """Note that everything here is complete; returns the names of this run's artefacts."""
         names = sorted(p.name for p in self.folder.iterdir() if self._made_here(p.name))
         with _atomic(self.path(DONE)) as temporary:
-            _write(temporary, {"fingerprint": self.fingerprint, "appearance": appearance(), "artefacts": names, **facts})
+            _write(
+                temporary, {"fingerprint": self.fingerprint, "appearance": appearance(), "artefacts": names, **facts}
+            )
         return names
 
     def _made_here(self, name: str) -> bool:
@@ -146,7 +150,9 @@ class Place:
         return f"{self.profile} · {self.name} · {self.fingerprint[:12]}"
 
 
-def open_place(step: str, parameters: Mapping[str, Any], reads: Sequence[Place] = (), facts: Mapping[str, Any] = {}) -> Place:
+def open_place(
+    step: str, parameters: Mapping[str, Any], reads: Sequence[Place] = (), facts: Mapping[str, Any] = {}
+) -> Place:
     """The place of a step that runs with these parameters (profile, and task and seed where it has them).
 
     reads: the places it reads from, which must be complete; facts: what else its results depend on.

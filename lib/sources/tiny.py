@@ -11,12 +11,12 @@ import numpy as np
 from lib.glue import TASKS
 from lib.sources.unavailable import Unavailable
 
-ANIMALS = "cat dog horse parrot hamster rabbit goose lizard".split()
-GOOD = "happy lovely bright gentle clever brave".split()
-BAD = "angry awful gloomy cruel stupid cowardly".split()
-ACTIONS = "sleeps runs sings waits hides eats".split()
-PLACES = "garden kitchen forest street barn attic".split()
-OTHERS = "the a in today".split()
+ANIMALS = ["cat", "dog", "horse", "parrot", "hamster", "rabbit", "goose", "lizard"]
+GOOD = ["happy", "lovely", "bright", "gentle", "clever", "brave"]
+BAD = ["angry", "awful", "gloomy", "cruel", "stupid", "cowardly"]
+ACTIONS = ["sleeps", "runs", "sings", "waits", "hides", "eats"]
+PLACES = ["garden", "kitchen", "forest", "street", "barn", "attic"]
+OTHERS = ["the", "a", "in", "today"]
 TRAIN_ROWS, DEV_ROWS = 600, 160
 
 
@@ -32,7 +32,9 @@ def text(task: str) -> tuple[list[dict], list[dict], str, str]:
 
 
 def _sentence(draw, animal: str, mood: str) -> str:
-    return f"the {mood} {animal} {draw.choice(ACTIONS)} in the {draw.choice(PLACES)} {draw.choice(['', 'today'])}".strip()
+    return (
+        f"the {mood} {animal} {draw.choice(ACTIONS)} in the {draw.choice(PLACES)} {draw.choice(['', 'today'])}".strip()
+    )
 
 
 def _single(draw) -> dict:
@@ -51,10 +53,16 @@ def _pair(draw, task: str) -> dict:
     return {"sentence1": first, "sentence2": second, "label": label}
 
 
-def encoder(name: str):
-    """(encoder, tokenizer, origin) of the random BERT called "tiny"; the same one every time."""
+def prepare(name: str) -> str:
+    """The origin of the encoder."""
     if name != "tiny":
         raise Unavailable("it has only tiny")
+    return "made in memory"
+
+
+def encoder(name: str):
+    """(encoder, tokenizer, origin) of the random BERT called "tiny"; the same one every time."""
+    origin = prepare(name)
     import torch
     from transformers import BertConfig, BertModel
 
@@ -70,7 +78,7 @@ def encoder(name: str):
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return BertModel(config).eval(), tokenizer, "made in memory"
+        return BertModel(config).eval(), tokenizer, origin
 
 
 def _tokenizer():

@@ -1,0 +1,86 @@
+"""Where jobs run: dask.distributed futures, on a local cluster by default, on an existing scheduler by address."""
+
+import os
+from collections.abc import Callable, Iterator
+
+import dask
+from distributed import Client, LocalCluster, as_completed
+
+from chain.execute import TOPIC, Order, Outcome, execute
+
+# one worker process a slot, one thread each: the kernels are the workers' children and bring their own threads
+CONFIG = {
+    "distributed.scheduler.allowed-failures": 1,  # a worker that dies takes its job down once; then it is reported
+    "distributed.worker.daemon": False,  # workers start kernels, so they must be allowed children
+    "distributed.admin.low-level-log-length": 100,
+    "logging.distributed": "error",
+}
+
+
+class Cluster:
+    """A context that holds workers. workers, cards: how many there are; per_host: the most workers on one machine."""
+
+    def __init__(self, scheduler: str | None, jobs: int | None, jobs_per_card: int):
+        self.scheduler, self.share = scheduler, 1 / jobs_per_card
+        self.cards = 0 if scheduler else _cards()
+        self.workers = jobs or self.cards * jobs_per_card or os.cpu_count() or 1
+        self.per_host = self.workers
+
+    def __enter__(self) -> "Cluster":
+        dask.config.set(CONFIG)
+        self.local = None
+        if self.scheduler:
+            self.client = Client(self.scheduler, timeout=15)
+            known = self.client.scheduler_info(n_workers=-1)["workers"].values()
+            self.workers = max(1, sum(worker["nthreads"] for worker in known))
+            hosts = [worker["host"] for worker in known for _ in range(worker["nthreads"])]
+            self.per_host = max([hosts.count(host) for host in hosts] or [1])
+            self.needs_card = any("GPU" in worker.get("resources", {}) for worker in known)
+        else:
+            self.local = LocalCluster(
+                n_workers=self.workers,
+                threads_per_worker=1,
+                processes=True,
+                memory_limit=0,  # the memory is the kernels'
+                dashboard_address=None,
+                resources={"GPU": self.share} if self.cards else None,
+            )
+            self.client = Client(self.local)
+            self.needs_card = bool(self.cards)
+        return self
+
+    def __exit__(self, *_):
+        self.client.close()
+        if self.local is not None:
+            self.local.close()
+
+    def run(self, orders: list[tuple[Order, list[str]]], began: Callable[[str], None]) -> Iterator[Outcome]:
+        """Submit all orders, each with the names of those it waits for, and yield how each ends, as it ends."""
+        self.client.subscribe_topic(TOPIC, lambda event: began(event[1]["name"]))
+        futures: dict[str, object] = {}
+        resources = {"GPU": self.share} if self.needs_card else None
+        for priority, (order, waits_for) in enumerate(orders):
+            futures[order.name] = self.client.submit(
+                execute,
+                order,
+                [futures[name] for name in waits_for],
+                key=f"{order.name}-{os.urandom(4).hex()}",
+                resources=resources,
+                priority=-priority,
+                pure=False,
+            )
+        names = {future.key: name for name, future in futures.items()}
+        for future in as_completed(futures.values()):
+            if future.status == "finished":
+                yield future.result()
+            else:
+                yield Outcome(names[future.key], "failed", message=f"its worker died twice ({future.exception()})")
+
+
+def _cards() -> int:
+    """How many CUDA cards there are, without a CUDA context in this process."""
+    try:
+        import torch
+    except ImportError:
+        return 0
+    return torch.cuda.device_count() if torch.backends.cuda.is_built() else 0

@@ -1,0 +1,66 @@
+"""What a person sees while notebooks run: a live table on a terminal, plain lines elsewhere."""
+
+import time
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from chain.estimate import said
+from chain.execute import Outcome
+
+
+class Display:
+    """A context in which jobs begin and end. expected: {job name: seconds estimated}."""
+
+    def __init__(self, console: Console, expected: dict[str, float], workers: int):
+        self.console, self.expected, self.workers = console, dict(expected), workers
+        self.began: dict[str, float] = {}
+        self.spent, self.foreseen, self.ended = 0.0, 0.0, 0
+        self.bar = Progress(
+            TextColumn("notebooks"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[left]}"),
+            console=console,
+        )  # fmt: skip
+        self.task = self.bar.add_task("", total=len(expected), left="")
+        self.live = Live(get_renderable=self._table, console=console, refresh_per_second=2, transient=True)
+
+    def __enter__(self):
+        if self.console.is_terminal:
+            self.live.start()
+        return self
+
+    def __exit__(self, *_):
+        self.live.stop()
+
+    def begin(self, name: str) -> None:
+        """A worker has begun a job (again, if its first worker died)."""
+        again = " again" if name in self.began else ""
+        self.began[name] = time.monotonic()
+        if not self.console.is_terminal:
+            self.console.print(f"begins{again}  {name}", highlight=False)
+
+    def end(self, outcome: Outcome) -> None:
+        """A job has ended, one way or another."""
+        self.began.pop(outcome.name, None)
+        estimate = self.expected.pop(outcome.name, 0.0)
+        self.ended += 1
+        if outcome.state == "done":
+            self.spent, self.foreseen = self.spent + outcome.seconds, self.foreseen + estimate
+        colour = {"done": "green", "failed": "red", "skipped": "yellow"}[outcome.state]
+        took = f" in {said(outcome.seconds)}" if outcome.seconds else ""
+        self.console.print(f"[{colour}]{outcome.state:7}[/] {outcome.name}{took}   {self.left()}", highlight=False)
+        self.bar.update(self.task, completed=self.ended, left=self.left())
+
+    def left(self) -> str:
+        """The time left: the estimates of what is left, corrected by how wrong they have been so far."""
+        if not self.expected:
+            return ""
+        correction = self.spent / self.foreseen if self.foreseen else 1.0
+        return f"about {said(correction * sum(self.expected.values()) / self.workers)} left"
+
+    def _table(self) -> Group:
+        running = Table.grid(padding=(0, 2))
+        for name, since in self.began.items():
+            running.add_row("[cyan]running[/]", name, said(time.monotonic() - since))
+        return Group(running, self.bar)

@@ -1,0 +1,97 @@
+"""One notebook in a worker process: parameters in, executed copy and artefacts out."""
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from lib.store import ROOT
+
+TOPIC = "all-tickets"  # under which workers tell the scheduler what they begin
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended. state: "done", "failed" or "skipped"; message: the error's last lines, or why it was skipped."""
+
+    name: str
+    state: str
+    seconds: float = 0.0
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Order:
+    """All that a worker must know of a job; every path is absolute."""
+
+    name: str
+    source: str
+    target: str
+    parameters: dict
+    jobs: int
+    cards: int = 0
+    partly: bool = False  # go on even if some of what it reads has failed
+
+
+def execute(order: Order, upstream: list[Outcome]) -> Outcome:
+    """Run a notebook with papermill; a kernel that dies is given a second chance. Never raises for a failing cell."""
+    failed = [outcome.name for outcome in upstream if outcome.state != "done"]
+    if failed and not (order.partly and len(failed) < len(upstream)):
+        return Outcome(order.name, "skipped", message=f"it reads {failed[0]}, which was not completed")
+    _announce(order)
+    _environment(order)
+    start = time.perf_counter()
+    try:
+        _papermill(order)
+    except Exception as fault:
+        return Outcome(order.name, "failed", time.perf_counter() - start, _last_lines(fault))
+    return Outcome(order.name, "done", time.perf_counter() - start)
+
+
+def _papermill(order: Order) -> None:
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+
+    Path(order.target).parent.mkdir(parents=True, exist_ok=True)
+    # papermill's own cwd= is not safe with threads; all notebooks run in one folder, so change to it once
+    os.chdir(Path(order.source).parent)
+    for attempt in (1, 2):
+        try:
+            papermill.execute_notebook(
+                order.source, order.target, order.parameters, kernel_name="python3", progress_bar=False
+            )
+            return
+        except (DeadKernelError, RuntimeError) as fault:
+            died = isinstance(fault, DeadKernelError) or "Kernel died" in str(fault)
+            if attempt == 2 or not died:
+                raise
+
+
+def _announce(order: Order) -> None:
+    from distributed import get_worker
+
+    get_worker().log_event(TOPIC, {"name": order.name})
+
+
+def _environment(order: Order) -> None:
+    """What the kernel inherits. One thread for each share of a core: more of them only wait for one another."""
+    from distributed import get_worker
+
+    threads = str(max(1, (os.cpu_count() or 1) // order.jobs))
+    os.environ.update(
+        OMP_NUM_THREADS=threads,
+        OMP_WAIT_POLICY="PASSIVE",
+        GOMP_SPINCOUNT="0",
+        TOKENIZERS_PARALLELISM="false",
+        PYTHONPATH=str(ROOT),
+    )
+    name = str(get_worker().name)
+    if order.cards and name.isdigit():  # a worker of our own cluster; others' workers come with a card of theirs
+        os.environ["CUDA_VISIBLE_DEVICES"] = str(int(name) % order.cards)
+
+
+def _last_lines(fault: Exception, count: int = 6) -> str:
+    """The end of an error, without the colours of a terminal."""
+    name, value = getattr(fault, "ename", ""), getattr(fault, "evalue", "")
+    text = f"{name}: {value}" if name else f"{type(fault).__name__}: {fault}"
+    return "\n".join(text.strip().splitlines()[-count:])

@@ -1,0 +1,98 @@
+"""The plan: which notebooks run with which parameters, what each reads, and which are already done."""
+
+import ast
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, is_dataclass
+from typing import Any
+
+from chain.profiles import Mistake, Profile
+from lib import store
+from lib.fingerprint import notebook
+from lib.store import Place
+
+
+@dataclass(frozen=True)
+class Job:
+    """One notebook with its parameters, and the jobs that it reads from."""
+
+    place: Place
+    reads: tuple["Job", ...] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """The job in one word."""
+        return self.place.name
+
+    @property
+    def step(self) -> str:
+        """The notebook's name."""
+        return self.place.step
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What goes into the parameters cell."""
+        return dict(self.place.parameters)
+
+    @property
+    def done(self) -> bool:
+        """Has it been completed with these parameters, this code, and what it reads now?"""
+        return self.place.is_done()
+
+
+def plan(
+    chain: Mapping[str, tuple[str, Sequence[str]]],
+    name: str,
+    profile: Profile,
+    origins: Mapping[str, str],
+) -> list[Job]:
+    """All jobs of a chain, in an order in which each comes after what it reads.
+
+    chain: {step: (scope, steps it reads)}; scope "each" is once per task and seed, "once" is once for all. name: the
+    profile's. origins: as `lib.sources.locate` gives them; a job's results depend on them.
+    """
+    jobs: dict[tuple, Job] = {}
+    for step, (scope, reads) in chain.items():
+        wanted = parameter_names(step)
+        pairs = [(t, s) for t in profile.tasks for s in profile.seeds] if scope == "each" else [(None, None)]
+        for task, seed in pairs:
+            values = _values(name, profile, task, seed)
+            unknown = [parameter for parameter in wanted if parameter not in values]
+            if unknown:
+                raise Mistake(f"{notebook(step).name} has a parameter {unknown[0]!r} that no profile sets")
+            upstream = [
+                job for key, job in jobs.items() if key[0] in reads and (task is None or key[1:] == (task, seed))
+            ]
+            facts = {} if reads else {"encoder": origins.get("encoder"), "rows": origins.get(task)}
+            parameters = {parameter: values[parameter] for parameter in wanted}
+            place = store.place_of(step, parameters, [job.place.fingerprint for job in upstream], facts)
+            jobs[step, task, seed] = Job(place, tuple(upstream))
+    return list(jobs.values())
+
+
+def _values(name: str, profile: Profile, task: str | None, seed: int | None) -> dict[str, Any]:
+    fields = {key: getattr(profile, key) for key in type(profile).model_fields}
+    plain = {key: asdict(value) if is_dataclass(value) else value for key, value in fields.items()}
+    return {**plain, "profile": name, **({} if task is None else {"task": task, "seed": seed})}
+
+
+def parameter_names(step: str) -> list[str]:
+    """The names assigned in a notebook's parameters cell (papermill would only warn of others, and go on)."""
+    cells = json.loads(notebook(step).read_text())["cells"]
+    tagged = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", ())]
+    if len(tagged) != 1:
+        raise Mistake(f"{notebook(step).name} has {len(tagged)} cells tagged `parameters`; it must have one")
+    tree = ast.parse("".join(tagged[0]["source"]))
+    return [target.id for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
+
+
+def select(jobs: Sequence[Job], chain: Mapping, only: str | None) -> list[Job]:
+    """The jobs whose step `only` names: "03", or a range as "02-04"; all of them for None."""
+    if only is None:
+        return list(jobs)
+    numbers = {step[:2]: step for step in chain}
+    first, _, last = only.partition("-")
+    for number in filter(None, (first, last)):
+        if number not in numbers:
+            raise Mistake(f"--only {only}: there is no notebook {number!r}; there are {', '.join(numbers)}")
+    return [job for job in jobs if first <= job.step[:2] <= (last or first)]

@@ -1,0 +1,75 @@
+"""A fine-tuned model with its dev set: built in notebook 01, taken up again by the notebooks that prune it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from lib import gates, glue, models, sources, train
+from lib.batches import Encoded, encode
+from lib.masks import Mask, WeightMask
+from lib.models import SentenceClassifier
+from lib.store import Place
+
+
+@dataclass(frozen=True)
+class FineTuned:
+    """A model of one task and seed, the task's dev rows, and the full model's score on them."""
+
+    task: str
+    model: SentenceClassifier
+    dev: Encoded
+    score: float
+
+    @property
+    def full(self) -> Mask:
+        """The mask that keeps everything."""
+        return Mask.full(*gates.shape(self.model))
+
+    def rescore(self, logits: np.ndarray, stsb_score: str = "pearson") -> float:
+        """The task's metric on other logits [rows, outputs] for the same dev rows."""
+        return glue.score(self.task, logits, self.dev.labels, stsb_score)
+
+    def score_of(self, mask: Mask | WeightMask, stsb_score: str = "pearson") -> float:
+        """The score of a subnetwork, pruned and not retrained."""
+        with gates.masked(self.model, mask):
+            return self.rescore(train.predict(self.model, self.dev), stsb_score)
+
+
+def new(encoder: str, look_in: Sequence[str], task: str, seed: int) -> tuple[SentenceClassifier, object, str]:
+    """(model, tokenizer, the encoder's origin): the pre-trained encoder, and a classifier drawn with the seed."""
+    pretrained, tokenizer, origin = sources.encoder(encoder, look_in)
+    gates.encoder_layers(pretrained)  # another architecture is refused here, in one sentence
+    pooling = models.recipe(encoder).pooling
+    generator = torch.Generator().manual_seed(seed)
+    model = SentenceClassifier(pretrained, glue.TASKS[task].outputs, pooling, generator)
+    return model.to(models.best_device()), tokenizer, origin
+
+
+def weights(model: SentenceClassifier) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """(tensors, metadata) of a model's state, as the store keeps them."""
+    return {name: tensor.cpu().numpy() for name, tensor in model.state_dict().items()}, {}
+
+
+def load_weights(model: SentenceClassifier, stored: tuple[dict[str, np.ndarray], dict[str, str]]) -> None:
+    """Put stored weights into a model of the same shape."""
+    model.load_state_dict({name: torch.from_numpy(array) for name, array in stored[0].items()})
+    model.eval()
+
+
+def restore(place: Place) -> FineTuned:
+    """The model that notebook 01 left at a place, with its dev rows as they were there."""
+    made = place.load("result.json")
+    parameters = made["parameters"]
+    encoder, look_in = parameters["encoder"], parameters["look_in"]
+    model, tokenizer, _ = new(encoder, look_in, place.task, place.seed)
+    load_weights(model, place.load("model.safetensors"))
+    rows = sources.text(place.task, look_in).capped(parameters["train_rows"], parameters["dev_rows"])
+    dev = encode(rows.dev, tokenizer, models.recipe(encoder).max_length)
+    if not np.array_equal(dev.labels, np.asarray(made["labels"], dev.labels.dtype)):
+        raise ValueError(
+            f"the dev rows of {place.task} are not those that {place.name} was scored on ({made['rows']}); "
+            "set GLUE_DIR as it was then, or run notebook 01 again"
+        )
+    return FineTuned(place.task, model, dev, made["score"])

@@ -1,0 +1,148 @@
+"""Figures: tables in, a figure out. Nothing is computed here that a reader could want to know."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+GREY, BLUE, ORANGE, GREEN = "0.6", "#3465a4", "#e07a1f", "#4e9a48"
+MODE_COLOURS = {"joint": BLUE, "heads": ORANGE, "mlps": GREEN}
+MODE_NAMES = {"joint": "heads and MLPs together", "heads": "heads only", "mlps": "MLPs only"}
+
+
+def score_spread(resampled: np.ndarray, full: float, lines: Mapping[str, float], metric: str, task: str) -> Figure:
+    """Notebook 01: how far the full score would wander on other dev sets of this size, beside other scores.
+
+    resampled: float [samples], scores on bootstrap samples of dev; lines: {name: score} to mark.
+    """
+    figure, axes = plt.subplots(figsize=(7, 3.2))
+    axes.hist(resampled, bins=30, color=BLUE, alpha=0.35, label="full model, dev resampled")
+    axes.axvline(full, color=BLUE, linestyle="--", label=f"full model: {full:.3f}")
+    styles = [(GREY, "-"), ("0.3", ":"), (ORANGE, "-.")]
+    for (name, value), (colour, style) in zip(lines.items(), styles, strict=False):
+        if np.isfinite(value):
+            axes.axvline(value, color=colour, linestyle=style, label=f"{name}: {value:.3f}")
+    axes.set(xlabel=f"{metric} on dev", ylabel="samples", title=f"{task}: the full model")
+    axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1))
+    return _finish(figure)
+
+
+def trail(axes: Axes, table: pd.DataFrame, colour: str, label: str) -> None:
+    """One trail: score against size [share], rejected rounds hollow. table: columns size, score, accepted."""
+    axes.plot(table["size"], table["score"], color=colour, linewidth=1.2, label=label, zorder=2)
+    for accepted, fill in ((True, colour), (False, "white")):
+        part = table[table["accepted"] == accepted]
+        axes.scatter(part["size"], part["score"], s=26, facecolor=fill, edgecolor=colour, zorder=3)
+
+
+def _floor(axes: Axes, full: float, floor: float, metric: str) -> None:
+    axes.axhline(full, color="0.2", linestyle="--", linewidth=1, label="full model")
+    axes.axhline(floor, color="0.2", linestyle=":", linewidth=1, label="floor")
+    axes.set(ylabel=f"{metric} on dev", xlim=(1.03, -0.03))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+
+
+def magnitude(
+    table: pd.DataFrame,
+    floor: float,
+    random: Sequence[tuple[float, float]],
+    heads: np.ndarray,
+    mlps: np.ndarray,
+    metric: str,
+    title: str,
+) -> Figure:
+    """Notebook 02: the trail of m-pruning, and the share of weights that survives in each head and MLP.
+
+    table: columns size, score, accepted; random: (size, score) of random masks; heads [layers, heads], mlps [layers].
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), width_ratios=(1, 1.15))
+    _floor(left, float(table["score"].iloc[0]), floor, metric)
+    trail(left, table, BLUE, "smallest weights removed")
+    left.scatter(*zip(*random, strict=True), marker="x", color=GREY, label="random weights removed", zorder=3)
+    left.set(xlabel="weights left", title=title)
+    left.legend(frameon=False, fontsize=8)
+    units(right, heads, mlps, "share of weights that survive", form=".2f", span=None)
+    return _finish(figure)
+
+
+def structured(
+    tables: Mapping[str, pd.DataFrame],
+    floor: float,
+    random: Sequence[tuple[float, float]],
+    head_importance: np.ndarray,
+    metric: str,
+    title: str,
+) -> Figure:
+    """Notebook 03: the trails of the three modes, and the distribution of head importance (Fig. 3).
+
+    tables: {mode: columns size, score, accepted}; head_importance: normalised, float [layers, heads].
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), width_ratios=(1.3, 1))
+    _floor(left, float(next(iter(tables.values()))["score"].iloc[0]), floor, metric)
+    for mode, table in tables.items():
+        trail(left, table, MODE_COLOURS[mode], MODE_NAMES[mode])
+    if random:
+        left.scatter(*zip(*random, strict=True), marker="x", color=GREY, label="random units, same size", zorder=3)
+    left.set(xlabel="encoder weights left", title=title)
+    left.legend(frameon=False, fontsize=8)
+    right.hist(head_importance.ravel(), bins=20, color=BLUE, alpha=0.6)
+    right.set(
+        xlabel="importance of a head (ℓ2-normalised in its layer)", ylabel="heads", title="full model, iteration 1"
+    )
+    return _finish(figure)
+
+
+def units(
+    axes: Axes,
+    heads: np.ndarray,
+    mlps: np.ndarray,
+    title: str,
+    form: str,
+    span: tuple[float, float] | None,
+    spread: tuple | None = None,
+) -> None:
+    """A value for each head and, in a column of its own, for each layer's MLP (the paper's Figure 1, in one frame).
+
+    heads [layers, heads], mlps [layers]. span: the colours' range, or None for the values' own. spread: standard
+    deviations in the same two shapes, written beneath the values.
+    """
+    import seaborn  # here, because importing it takes a second that most notebooks need not pay
+
+    layers, width = heads.shape
+    grid = np.full((layers, width + 2), np.nan)
+    grid[:, :width], grid[:, -1] = heads, mlps
+    low, high = span or (np.nanmin(grid), np.nanmax(grid))
+    labels = np.full(grid.shape, "", dtype=object)
+    for row, column in np.argwhere(np.isfinite(grid)):
+        labels[row, column] = format(grid[row, column], form)
+        if spread is not None:
+            deviation = spread[1][row] if column == width + 1 else spread[0][row, column]
+            labels[row, column] += f"\n±{format(deviation, form)}"
+    seaborn.heatmap(
+        grid, ax=axes, vmin=low, vmax=high, cmap="Blues", cbar=False, linewidths=0.5, linecolor="white",
+        annot=labels, fmt="", annot_kws={"fontsize": 5.5 if spread is not None else 6.5},
+    )  # fmt: skip
+    axes.set_xticks(np.r_[np.arange(width), width + 1] + 0.5, [*map(str, range(width)), "MLP"], rotation=0, fontsize=7)
+    axes.set_yticks(np.arange(layers) + 0.5, range(layers), rotation=0, fontsize=7)
+    axes.set(xlabel="head", ylabel="layer", title=title)
+
+
+def unit_panels(
+    panels: Mapping[str, tuple[np.ndarray, np.ndarray, tuple | None]], form: str, span: tuple[float, float] | None
+) -> Figure:
+    """Notebook 04: heat maps side by side. panels: {title: (heads, mlps, spread)}."""
+    layers = next(iter(panels.values()))[0].shape[0]
+    figure, axes = plt.subplots(1, len(panels), figsize=(6.6 * len(panels), 0.9 + 0.42 * layers), squeeze=False)
+    for ax, (title, (heads, mlps, spread)) in zip(axes[0], panels.items(), strict=True):
+        units(ax, heads, mlps, title, form, span, spread)
+    return _finish(figure)
+
+
+def _finish(figure: Figure) -> Figure:
+    for axes in figure.axes:
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    return figure
