@@ -142,6 +142,9 @@ def execute(console: Console, wanted: list[Job], profile: Profile, options: argp
         console.print(f"All {len(wanted)} jobs are done already; --force runs them again.", highlight=False)
         return 0
     names = {job.name for job in todo}
+    if options.force:
+        for job in todo:
+            job.place.clear()
     for job in todo:
         missing = [read.name for read in job.reads if read.name not in names and not read.done]
         if missing and not (options.keep_going and len(missing) < len(job.reads)):

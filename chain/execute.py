@@ -5,12 +5,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from traitlets.config import Config
-
+from chain import warm
 from lib.store import ROOT
 
-# sockets with names: processes that start kernels at once can pick the same port, and one of the kernels dies
-TRANSPORT = Config({} if os.name == "nt" else {"KernelManager": {"transport": "ipc"}})
 TOPIC = "all-tickets"  # under which workers tell the scheduler what they begin
 
 
@@ -65,13 +62,14 @@ def _papermill(order: Order) -> None:
                 order.source,
                 order.target,
                 order.parameters,
-                kernel_name="python3",
+                kernel_name=warm.kernel_name(),
                 progress_bar=False,
-                config=TRANSPORT,
+                extra_arguments=["--IPKernelApp.log_level=50"],  # no line about encryption from every kernel
             )
             return
         except (DeadKernelError, RuntimeError) as fault:
-            died = isinstance(fault, DeadKernelError) or "Kernel died" in str(fault)
+            # a RuntimeError: two processes that start kernels at once can pick the same port, and one kernel is lost
+            died = isinstance(fault, DeadKernelError) or str(fault).startswith("Kernel ")
             if attempt == 2 or not died:
                 raise
 
@@ -86,6 +84,9 @@ def _environment(order: Order) -> None:
     """What the kernel inherits. One thread for each share of a core: more of them only wait for one another."""
     from distributed import get_worker
 
+    # dask's own settings: they would trim the heap after each freed tensor (a third slower) and hold MKL to one thread
+    for variable in ("MALLOC_TRIM_THRESHOLD_", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.pop(variable, None)
     threads = str(max(1, (os.cpu_count() or 1) // order.jobs))
     os.environ.update(
         OMP_NUM_THREADS=threads,

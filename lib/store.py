@@ -141,6 +141,11 @@ class Place:
         except FileNotFoundError:
             return None
 
+    def clear(self) -> None:
+        """Forget that what is here is fresh: provenance goes, so all of it is computed again. Artefacts stay."""
+        for record in (*self.folder.glob("*.*.json"), self.path(DONE)):
+            record.unlink(missing_ok=True)
+
     def is_done(self) -> bool:
         """Has the step been completed with this very fingerprint, and would it look the same now?"""
         record = self.done()

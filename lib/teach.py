@@ -45,9 +45,7 @@ def check(function: Callable, *cases: tuple[tuple, Any], hint: str = "") -> None
             print(f"· {function.__name__}({said}) returns nothing yet. {hint}")
             return
         if not _same(got, expected):
-            print(
-                f"✗ {function.__name__}({said}) gives {_short(got)}, but it should be {_short(expected)}. {hint}".rstrip()
-            )
+            print(f"✗ {function.__name__}({said}) gives {_short(got)}; right would be {_short(expected)}. {hint}")
             return
     print(f"✓ {function.__name__}: all {len(cases)} cases are right")
 

@@ -1,0 +1,46 @@
+"""What several tests need: a tiny double-precision model, real GLUE where it is there."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from lib import sources
+from lib.batches import encode
+from lib.models import SentenceClassifier
+
+GLUE = Path(__file__).resolve().parents[2] / "shared" / "glue"
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """(model, dev data): a random BERT of 3 layers × 4 heads in float64, with biases and LayerNorms that matter."""
+    encoder, tokenizer, _ = sources.encoder("tiny", ["tiny"])
+    generator = torch.Generator().manual_seed(0)
+    model = SentenceClassifier(encoder, 2, "cls", generator).double().eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim == 1:
+                parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator, dtype=torch.double))
+        model.classifier.weight.normal_(generator=generator)
+    return model, encode(sources.text("SST-2", ["tiny"]).dev[:24], tokenizer)
+
+
+@pytest.fixture()
+def outputs(tmp_path, monkeypatch):
+    """An outputs folder of the test's own."""
+    monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path / "outputs"))
+    return tmp_path / "outputs"
+
+
+@pytest.fixture()
+def glue_dir(monkeypatch):
+    """Real GLUE, or a skip that says what is missing."""
+    if not GLUE.is_dir():
+        pytest.skip(f"REAL GLUE IS NOT THERE ({GLUE.name}/ beside the checkout's folder): nothing was checked on it")
+    monkeypatch.setenv("GLUE_DIR", str(GLUE))
+    return GLUE
+
+
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

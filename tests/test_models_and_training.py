@@ -1,0 +1,145 @@
+import numpy as np
+import pytest
+import torch
+from transformers import BertConfig, BertForSequenceClassification, BertModel
+
+from lib import sources, train
+from lib.batches import encode, evaluation_batches, training_batches
+from lib.glue import score
+from lib.models import BERT, RECIPES, Recipe, SentenceClassifier, example_losses, recipe
+
+FAST = RECIPES["tiny"]
+
+
+def new(outputs=2, pooling="cls", seed=7):
+    encoder, tokenizer, _ = sources.encoder("tiny", ["tiny"])
+    return SentenceClassifier(encoder, outputs, pooling, torch.Generator().manual_seed(seed)), tokenizer
+
+
+def test_with_cls_pooling_it_is_transformers_own_classifier():
+    config = BertConfig(vocab_size=40, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32)
+    theirs = BertForSequenceClassification(config).eval()
+    encoder = BertModel(config)
+    encoder.load_state_dict(theirs.bert.state_dict())
+    ours = SentenceClassifier(encoder, 2, "cls", torch.Generator()).eval()
+    ours.classifier.load_state_dict(theirs.classifier.state_dict())
+    inputs = {
+        "input_ids": torch.arange(4, 16).reshape(2, 6),
+        "attention_mask": torch.tensor([[1] * 6, [1] * 4 + [0] * 2]),
+    }
+    with torch.no_grad():
+        assert torch.allclose(ours(**inputs), theirs(**inputs).logits, atol=1e-6)
+
+
+def test_the_papers_recipe_is_berts():
+    assert recipe("bert-base-uncased") is BERT
+    assert Recipe("cls", 2e-5, 1, 3, 32, 128) == BERT
+
+
+def test_padding_does_not_reach_the_mean():
+    model, tokenizer = new(pooling="mean")
+    model.eval()
+    rows = [{"sentence1": "the cat sleeps", "label": 0}, {"sentence1": "the happy dog runs in the garden", "label": 1}]
+    data = encode(rows, tokenizer)
+    with torch.no_grad():
+        together, alone = model(**data.batch([0, 1])[0])[0], model(**data.batch([0])[0])[0]
+    assert torch.allclose(together, alone, atol=1e-6)
+
+
+def test_standardised_vectors_have_mean_0_and_variance_1():
+    model, tokenizer = new(pooling="mean")
+    data = encode(sources.text("SST-2", ["tiny"]).train[:50], tokenizer)
+    inputs = data.batch(range(50))[0]
+    model.standardise([inputs])
+    with torch.no_grad():
+        vectors = (model.pooled(**inputs) - model.centre) / model.scale
+    assert vectors.mean(0).abs().max() < 1e-5 and abs(vectors.square().mean() - 1) < 1e-4
+
+
+def test_wrong_pooling_is_named():
+    encoder, *_ = sources.encoder("tiny", ["tiny"])
+    with pytest.raises(ValueError, match="'max'; it can be 'cls' or 'mean'"):
+        SentenceClassifier(encoder, 2, "max", torch.Generator())
+    encoder.pooler = None
+    with pytest.raises(ValueError, match="has no pooler.*use pooling 'mean'"):
+        SentenceClassifier(encoder, 2, "cls", torch.Generator())
+
+
+def test_losses_of_examples_by_hand():
+    logits = torch.tensor([[0.0, 0.0], [np.log(3.0), 0.0]])
+    assert torch.allclose(
+        example_losses(logits, torch.tensor([0, 1])), torch.tensor([np.log(2.0), np.log(4.0)]).float()
+    )
+    assert example_losses(torch.tensor([[2.0], [1.0]]), torch.tensor([0.5, 1.0])).tolist() == [2.25, 0]
+
+
+def test_every_row_once_and_like_lengths_together():
+    lengths = np.random.default_rng(0).integers(3, 60, 1000)
+    batches = training_batches(lengths, 16, torch.Generator().manual_seed(0))
+    assert sorted(sum(batches, [])) == list(range(1000))
+    padded = sum(len(batch) * lengths[batch].max() for batch in batches)
+    assert padded < 1.1 * lengths.sum()
+    again = training_batches(lengths, 16, torch.Generator().manual_seed(0))
+    other = training_batches(lengths, 16, torch.Generator().manual_seed(1))
+    assert batches == again != other
+    assert sorted(sum(evaluation_batches(lengths, 16), [])) == list(range(1000))
+
+
+def test_encoded_rows_are_padded_to_their_batch_only():
+    _, tokenizer = new()
+    rows = [
+        {"sentence1": "cat", "sentence2": "dog", "label": 1.5},
+        {"sentence1": "the cat", "sentence2": "dog", "label": 0.0},
+    ]
+    data = encode(rows, tokenizer)
+    inputs, labels = data.batch([0, 1])
+    assert inputs["attention_mask"].tolist() == [[1, 1, 1, 1, 1, 0], [1] * 6]
+    assert inputs["token_type_ids"].tolist() == [[0, 0, 0, 1, 1, 0], [0, 0, 0, 0, 1, 1]]
+    assert labels.dtype == torch.float32 and labels.tolist() == [1.5, 0]
+    assert data.batch([0])[0]["input_ids"].shape == (1, 5)
+    assert encode([{"sentence1": "cat " * 50, "label": 0}], tokenizer, 12).lengths.tolist() == [12]
+    with pytest.raises(ValueError, match="no rows"):
+        encode([], tokenizer)
+
+
+def trained(seed):
+    model, tokenizer = new(seed=seed)
+    text = sources.text("SST-2", ["tiny"])
+    losses = train.fit(model, encode(text.train[:200], tokenizer), FAST, seed)
+    return model, losses, encode(text.dev, tokenizer)
+
+
+def test_the_same_seed_gives_the_same_bits_and_leaves_no_trace():
+    before = torch.random.get_rng_state()
+    (one, losses, dev), (two, again, _), (three, *_) = trained(1), trained(1), trained(2)
+    assert torch.equal(torch.random.get_rng_state(), before), "the global generator is the user's"
+    assert losses == again
+    assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), two.state_dict().values(), strict=True))
+    assert not torch.equal(one.classifier.weight, three.classifier.weight)
+    assert losses[-1] < losses[0]
+
+
+def test_predictions_are_in_the_order_of_the_rows():
+    model, _, dev = trained(1)
+    together = train.predict(model, dev)
+    for row in (0, 57, len(dev) - 1):
+        with torch.no_grad():
+            assert np.allclose(model(**dev.batch([row])[0]), together[row], atol=1e-5)
+
+
+def test_even_the_tiny_model_learns():
+    model, tokenizer = new()
+    text = sources.text("SST-2", ["tiny"])
+    train.fit(model, encode(text.train, tokenizer), FAST, 0)
+    dev = encode(text.dev, tokenizer)
+    assert score("SST-2", train.predict(model, dev), dev.labels) > 0.9
+
+
+def test_linear_decay_and_clipping_by_hand():
+    # one weight, loss w·x: AdamW's first steps are as large as the learning rate, which falls from 1 to 1/2 of its peak
+    model, tokenizer = new()
+    data = encode([{"sentence1": "cat", "label": 0}, {"sentence1": "dog", "label": 0}], tokenizer)
+    before = model.classifier.bias.detach().clone()
+    train.fit(model, data, Recipe("cls", 1e-3, 1, epochs=2, batch_size=2), 0)
+    moved = (model.classifier.bias.detach() - before).abs()
+    assert torch.allclose(moved, torch.full((2,), 1e-3 * (1 + 0.5)), rtol=0.02)
