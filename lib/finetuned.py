@@ -8,6 +8,7 @@ import torch
 
 from lib import gates, glue, models, sources, train
 from lib.batches import Encoded, encode
+from lib.compact import compact
 from lib.masks import Mask, WeightMask
 from lib.models import SentenceClassifier
 from lib.store import Place
@@ -33,6 +34,8 @@ class FineTuned:
 
     def score_of(self, mask: Mask | WeightMask, stsb_score: str = "pearson") -> float:
         """The score of a subnetwork, pruned and not retrained."""
+        if isinstance(mask, Mask):
+            return self.rescore(train.predict(compact(self.model, mask), self.dev), stsb_score)
         with gates.masked(self.model, mask):
             return self.rescore(train.predict(self.model, self.dev), stsb_score)
 

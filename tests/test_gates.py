@@ -99,7 +99,7 @@ def test_a_layer_without_heads_keeps_its_bias(tiny):
 
 
 def test_wrong_shapes_and_models_are_refused_in_a_sentence(tiny):
-    model, data = tiny
+    model, _data = tiny
     with pytest.raises(ValueError, match=r"3 layers of 4 heads"), gates.masked(model, Mask.full(2, 4)):
         pass
     with pytest.raises(ValueError, match="nowhere"), gates.masked(model, WeightMask.of({"nowhere": np.ones(2, bool)})):

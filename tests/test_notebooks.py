@@ -1,0 +1,75 @@
+"""The rules that every notebook keeps."""
+
+import json
+import re
+
+import pytest
+
+import run_all
+from chain.plan import parameter_names
+from lib.fingerprint import notebook
+
+NOTEBOOKS = {step: json.loads(notebook(step).read_text()) for step in run_all.CHAIN}
+pytestmark = pytest.mark.parametrize("step", NOTEBOOKS)
+
+
+def cells(step, kind):
+    return [cell for cell in NOTEBOOKS[step]["cells"] if cell["cell_type"] == kind]
+
+
+def source(cell):
+    return "".join(cell["source"])
+
+
+def test_the_parts_of_a_notebook_are_there_in_order(step):
+    text = "\n".join(source(cell) for cell in cells(step, "markdown"))
+    parts = [
+        "By the end you will have shown",
+        "**reads**",
+        "**next**",
+        "Predict",
+        "rules out",
+        "the paper's",
+        "Limits",
+        "Your turn",
+    ]
+    places = [text.find(part) for part in parts]
+    assert -1 not in places, parts[places.index(-1)]
+    assert places[:5] == sorted(places[:5]) and places[6] < places[7]
+    assert "<details>" in text and '> "' in text, "an answer to unfold, the paper's words in a quotation"
+
+
+def test_cells_are_short_and_prose_and_code_alternate(step):
+    lengths = sorted(len(source(cell).splitlines()) for cell in cells(step, "code"))
+    assert lengths[-1] <= 30 and lengths[len(lengths) // 2] <= 8
+    kinds = [cell["cell_type"] for cell in NOTEBOOKS[step]["cells"]]
+    assert sum(a == b == "code" for a, b in zip(kinds, kinds[1:], strict=False)) <= 3
+    assert 18 <= len(kinds) <= 40
+
+
+def test_parameters_are_plain_and_setup_follows(step):
+    code = cells(step, "code")
+    assert code[0]["metadata"].get("tags") == ["parameters"] and "setup" in code[1]["metadata"].get("tags", [])
+    assert {"profile"} <= set(parameter_names(step))
+    assert len(source(code[0]).splitlines()) <= 7
+
+
+def test_exercises_do_not_raise_and_sources_are_checked(step):
+    code = cells(step, "code")
+    exercises = [cell for cell in code if "exercise" in cell["metadata"].get("tags", [])]
+    assert exercises and all("teach.check(" in source(cell) for cell in exercises)
+    for cell in code:
+        shows = "teach.show_source(" in source(cell)
+        assert shows == ("nbval-check-output" in cell["metadata"].get("tags", []))
+        if shows:
+            assert cell["outputs"], "its stored output is what nbval compares lib with"
+    assert "assert" in " ".join(map(source, code)), "by hand equals lib"
+
+
+def test_no_widgets_no_installation_no_machine(step):
+    assert "widgets" not in NOTEBOOKS[step]["metadata"]
+    everything = json.dumps(NOTEBOOKS[step])
+    assert not re.search(
+        r"pip install|%pip|!|/home/|/root/|/work/", "".join(source(c) for c in cells(step, "code")).replace("!=", "")
+    )
+    assert not re.search(r"/home/|/root/|/work/|/tmp/", everything)

@@ -1,0 +1,128 @@
+"""Jobs on workers: what fails, what dies, what goes on. The notebooks here are a line long."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import nbformat
+import pytest
+from filelock import FileLock
+
+from chain.cluster import Cluster
+from chain.execute import Order
+from lib.fingerprint import ROOT
+
+DIE_ONCE = """
+import os, pathlib, signal, psutil
+mark = pathlib.Path("{mark}")
+if not mark.exists():
+    mark.touch()
+    os.kill({victim}, signal.SIGKILL)
+"""
+WORKER = "psutil.Process(os.getppid()).ppid()"  # a warm kernel's parent is the nursery, whose parent is the worker
+
+
+def order(folder, name, source):
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+    nbformat.write(notebook, folder / f"{name}.ipynb")
+    return Order(name, str(folder / f"{name}.ipynb"), str(folder / "done" / f"{name}.ipynb"), {}, 2)
+
+
+def run(orders, workers=2):
+    began = []
+    with Cluster(None, workers, 1) as cluster:
+        outcomes = {outcome.name: outcome for outcome in cluster.run(orders, began.append)}
+        time.sleep(0.5)  # what workers announce travels by another way than their results
+    return outcomes, began
+
+
+def test_a_failure_stops_only_what_reads_it(tmp_path):
+    outcomes, began = run(
+        [
+            (order(tmp_path, "good", "print(1)"), []),
+            (order(tmp_path, "bad", "a = 1\nraise ValueError('this went wrong')"), []),
+            (order(tmp_path, "after-good", "1"), ["good"]),
+            (order(tmp_path, "after-bad", "1"), ["good", "bad"]),
+        ]
+    )
+    states = {name: outcome.state for name, outcome in outcomes.items()}
+    assert states == {"good": "done", "bad": "failed", "after-good": "done", "after-bad": "skipped"}
+    assert outcomes["bad"].message == "ValueError: this went wrong"
+    assert "bad" in outcomes["after-bad"].message and "after-bad" not in began
+    assert "this went wrong" in (tmp_path / "done" / "bad.ipynb").read_text(), "the copy shows how far it came"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="warm kernels are Linux's")
+def test_a_kernel_or_worker_that_dies_gets_one_more_chance(tmp_path):
+    kernel = DIE_ONCE.format(mark=tmp_path / "kernel", victim="os.getpid()")
+    worker = DIE_ONCE.format(mark=tmp_path / "worker", victim=WORKER)
+    always = DIE_ONCE.format(mark=tmp_path / "never" / "there", victim=WORKER).replace("mark.touch()", "")
+    outcomes, _ = run([(order(tmp_path, "kernel", kernel), []), (order(tmp_path, "worker", worker), [])])
+    assert {name: outcome.state for name, outcome in outcomes.items()} == {"kernel": "done", "worker": "done"}
+    outcomes, _ = run([(order(tmp_path, "always", always), [])], workers=1)
+    assert outcomes["always"].state == "failed" and "died twice" in outcomes["always"].message
+
+
+def command(*arguments, outputs, check=None, **variables):
+    environment = os.environ | {"OUTPUTS_DIR": str(outputs), "COLUMNS": "200"} | variables
+    line = [sys.executable, str(ROOT / "run_all.py"), *arguments]
+    done = subprocess.run(line, capture_output=True, text=True, env=environment, timeout=300)
+    assert check is None or done.returncode == check, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_mistakes_stop_everything_before_anything_runs(tmp_path):
+    assert "no profile 'smok'; did you mean 'smoke'" in command("--profile", "smok", outputs=tmp_path, check=2)
+    assert "did you mean 'CoLA'" in command("--tasks", "cola", outputs=tmp_path, check=2)
+    said = command("--profile", "smoke", "--only", "02", outputs=tmp_path, check=2)
+    assert "02_magnitude_pruning-SST-2-seed_1337 reads 01_finetune-SST-2-seed_1337, which is not done" in said
+    assert not list(tmp_path.rglob("*.ipynb"))
+
+
+def test_a_dry_run_shows_the_plan_and_does_nothing(tmp_path):
+    said = command("--profile", "laptop", "--dry-run", outputs=tmp_path, check=0)
+    assert "82 of 82 jobs to do" in said and re.search(r"01_finetune.*WNLI.*1337 42 86.*635.*71", said)
+    assert not tmp_path.exists() or not list(tmp_path.iterdir())
+
+
+def test_a_second_run_on_the_same_outputs_says_so_and_leaves(tmp_path):
+    (tmp_path / "smoke").mkdir()
+    with FileLock(tmp_path / "smoke" / ".lock"):
+        said = command("--profile", "smoke", outputs=tmp_path, check=2)
+    assert "another run is writing to" in said
+
+
+@pytest.fixture(scope="module")
+def scheduler(tmp_path_factory):
+    """A dask scheduler and two workers, started with dask's own command-line tools on loopback."""
+    folder = tmp_path_factory.mktemp("dask")
+    dask = [sys.executable, "-m", "dask"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
+    environment = os.environ | {"OUTPUTS_DIR": str(folder / "outputs")}
+    file = folder / "scheduler.json"
+    start = lambda *a: subprocess.Popen([*dask, *a, "--scheduler-file", str(file)], env=environment, **quiet)  # noqa: E731
+    processes = [start("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")]
+    while not file.exists():
+        assert processes[0].poll() is None
+        time.sleep(0.1)
+    worker = ("worker", "--nworkers", "1", "--nthreads", "1", "--no-dashboard", "--local-directory", str(folder))
+    processes += [start(*worker) for _ in range(2)]
+    yield re.search(r"tcp://127[\d.]+:\d+", file.read_text()).group(), folder / "outputs"
+    for process in reversed(processes):
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(20)
+
+
+def test_the_smoke_chain_on_a_scheduler_with_two_workers(scheduler):
+    address, outputs = scheduler
+    said = command("--profile", "smoke", "--scheduler", address, outputs=outputs, check=0)
+    assert "2 workers" in said and "7 done" in said
+    assert len(list((outputs / "smoke" / "notebooks").glob("*.ipynb"))) == 7
+    again = command("--profile", "smoke", "--scheduler", address, outputs=outputs, check=0)
+    assert "All 7 jobs are done already" in again
+    (outputs / "smoke" / "02_magnitude_pruning" / "SST-2" / "seed_42" / "done.json").unlink()
+    said = command("--profile", "smoke", "--scheduler", address, outputs=outputs, check=0)
+    assert "1 done" in said, "what was done stays done"
