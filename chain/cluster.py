@@ -42,7 +42,7 @@ class Cluster:
                 threads_per_worker=1,
                 processes=True,
                 memory_limit=0,  # the memory is the kernels'
-                dashboard_address=None,
+                dashboard_address=":0",
                 resources={"GPU": self.share} if self.cards else None,
             )
             self.client = Client(self.local)

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, 
 from lib.glue import TASKS
 from lib.prune import MODES, Magnitude, Structured
 
+CHOICES = {"magnitude": Magnitude, "structured": Structured}
 PARAMS = Path(__file__).resolve().parent.parent / "params"
 
 
@@ -77,10 +78,21 @@ def parse(text: str, where: str) -> Profile:
 
 def checked(values: dict, where: str) -> Profile:
     """A profile from its values. Raises Mistake, one line for each thing that is wrong."""
+    values, faults = dict(values), []
+    for key, choices in CHOICES.items():
+        if isinstance(values.get(key), dict):
+            try:
+                values[key] = choices(**values[key])
+            except ValidationError as found:
+                faults += [{**fault, "loc": (key, *fault["loc"])} for fault in found.errors()]
+                del values[key]
     try:
-        return Profile.model_validate(values)
-    except ValidationError as faults:
-        raise Mistake("\n".join(f"{where}: {_sentence(fault)}" for fault in faults.errors())) from None
+        profile = Profile.model_validate(values)
+    except ValidationError as found:
+        faults += found.errors()
+    if faults:
+        raise Mistake("\n".join(f"{where}: {_sentence(fault)}" for fault in faults))
+    return profile
 
 
 def nearest(word, known) -> str:
@@ -108,5 +120,5 @@ def _sentence(fault: dict) -> str:
 
 
 def _keys(path: list) -> list[str]:
-    inner = {"magnitude": Magnitude, "structured": Structured}.get(path[0] if path else "")
+    inner = CHOICES.get(path[0] if path else "")
     return list(inner.__dataclass_fields__ if inner else Profile.model_fields)

@@ -29,7 +29,6 @@ IMPORTS = (
     "transformers.models.bert.modeling_bert",
     "pandas",
     "matplotlib.pyplot",
-    "matplotlib_inline.backend_inline",
     "seaborn",
     "scipy.stats",
     "sklearn.metrics",
@@ -67,6 +66,9 @@ def kernel_name() -> str:
 def nursery(address: str) -> None:
     """Import, then fork a kernel for each client that connects, until standard input closes."""
     sys.path.pop(0)  # this file's folder, which no notebook should import from
+    # what a kernel sets before pyplot is imported; the module itself must be loaded by the kernel, not here, because
+    # it is on being loaded that it ties itself to the shell
+    os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
     for name in IMPORTS:
         importlib.import_module(name)
     server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

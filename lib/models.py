@@ -64,7 +64,8 @@ class SentenceClassifier(nn.Module):
             raise ValueError(f"{type(encoder).__name__} has no pooler over [CLS]; use pooling 'mean'")
         self.encoder, self.pooling = encoder, pooling
         self.dropout = nn.Dropout(encoder.config.hidden_dropout_prob)
-        self.classifier = nn.Linear(encoder.config.hidden_size, outputs)
+        # skip_init: nn.Linear would draw weights from the global generator, only to have them drawn again here
+        self.classifier = nn.utils.skip_init(nn.Linear, encoder.config.hidden_size, outputs)
         nn.init.normal_(self.classifier.weight, std=0.02, generator=generator)
         nn.init.zeros_(self.classifier.bias)
         self.register_buffer("centre", torch.zeros(encoder.config.hidden_size))

@@ -20,13 +20,21 @@ def score_spread(resampled: np.ndarray, full: float, lines: Mapping[str, float],
     resampled: float [samples], scores on bootstrap samples of dev; lines: {name: score} to mark.
     """
     figure, axes = plt.subplots(figsize=(7, 3.2))
-    axes.hist(resampled, bins=30, color=BLUE, alpha=0.35, label="full model, dev resampled")
+    low = min(np.nanmin(resampled), *[value for value in lines.values() if np.isfinite(value)])
+    axes.hist(
+        resampled,
+        bins=30,
+        range=(np.nanmin(resampled) - 1e-3, 1),
+        color=BLUE,
+        alpha=0.35,
+        label="full model, dev resampled",
+    )
     axes.axvline(full, color=BLUE, linestyle="--", label=f"full model: {full:.3f}")
     styles = [(GREY, "-"), ("0.3", ":"), (ORANGE, "-.")]
     for (name, value), (colour, style) in zip(lines.items(), styles, strict=False):
         if np.isfinite(value):
             axes.axvline(value, color=colour, linestyle=style, label=f"{name}: {value:.3f}")
-    axes.set(xlabel=f"{metric} on dev", ylabel="samples", title=f"{task}: the full model")
+    axes.set(xlabel=f"{metric} on dev", ylabel="samples", title=f"{task}: the full model", xlim=(low - 0.03, 1.01))
     axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1))
     return _finish(figure)
 

@@ -66,9 +66,9 @@ def test_wrong_pooling_is_named():
 
 
 def test_losses_of_examples_by_hand():
-    logits = torch.tensor([[0.0, 0.0], [np.log(3.0), 0.0]])
+    logits = torch.tensor([[0.0, 0.0], [np.log(3.0), 0.0]], dtype=torch.double)
     assert torch.allclose(
-        example_losses(logits, torch.tensor([0, 1])), torch.tensor([np.log(2.0), np.log(4.0)]).float()
+        example_losses(logits, torch.tensor([0, 1])), torch.tensor([np.log(2.0), np.log(4.0)], dtype=torch.double)
     )
     assert example_losses(torch.tensor([[2.0], [1.0]]), torch.tensor([0.5, 1.0])).tolist() == [2.25, 0]
 

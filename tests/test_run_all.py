@@ -66,6 +66,14 @@ def test_a_kernel_or_worker_that_dies_gets_one_more_chance(tmp_path):
     assert outcomes["always"].state == "failed" and "died twice" in outcomes["always"].message
 
 
+def test_figures_are_shown_and_nothing_else_is_on_the_path(tmp_path):
+    source = "import sys\nimport matplotlib.pyplot as plt\nfigure, axes = plt.subplots()\nprint(sys.path)"
+    outcomes, _ = run([(order(tmp_path, "figure", source), [])], workers=1)
+    assert outcomes["figure"].state == "done", outcomes["figure"].message
+    executed = (tmp_path / "done" / "figure.ipynb").read_text()
+    assert "image/png" in executed and str(ROOT / "chain") not in executed
+
+
 def command(*arguments, outputs, check=None, **variables):
     environment = os.environ | {"OUTPUTS_DIR": str(outputs), "COLUMNS": "200"} | variables
     line = [sys.executable, str(ROOT / "run_all.py"), *arguments]

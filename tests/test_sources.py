@@ -181,13 +181,13 @@ def test_the_converted_encoder_computes_what_its_onnx_file_does():
         with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
             archive.extractall(at, filter="data")
         session = onnxruntime.InferenceSession(f"{at}/e5-small.onnx")
-    inputs = tokenizer(["query: how are heads pruned?", "short"], padding=True, return_tensors="pt")
+    # one sentence at a time: the file's own graph is exported for that
+    inputs = tokenizer(["query: how many of the heads can be pruned away?"], return_tensors="pt")
     names = {i.name for i in session.get_inputs()}
     expected = session.run(None, {name: tensor.numpy() for name, tensor in inputs.items() if name in names})[0]
     with torch.no_grad():
         ours = model.eval()(**inputs).last_hidden_state.numpy()
-    real = inputs["attention_mask"].numpy().astype(bool)
-    assert np.abs(ours - expected)[real].max() < 1e-5
+    assert np.abs(ours - expected).max() < 1e-5
 
 
 def test_the_tiny_encoder_is_the_same_every_time():

@@ -73,10 +73,9 @@ def test_a_killed_write_leaves_the_old_file(outputs, monkeypatch):
     def die(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(store.os, "replace", die)
-    with pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(store.os, "replace", die)
         place().save("a.json", [2])
-    monkeypatch.undo()
     assert (place().folder / "a.json").read_text().split() == ["[", "1", "]"]
 
 
