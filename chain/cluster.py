@@ -1,19 +1,23 @@
 """Where jobs run: dask.distributed futures, on a local cluster by default, on an existing scheduler by address."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 
-import dask
-from distributed import Client, LocalCluster, as_completed
+# before the import, which is when dask sets up its logging, here and in the workers; its warnings say in many words
+# what the display says in one
+os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "error")
 
-from chain.execute import TOPIC, Order, Outcome, execute
+import dask  # noqa: E402
+from distributed import Client, LocalCluster, as_completed  # noqa: E402
+
+from chain.execute import TOPIC, Order, Outcome, execute  # noqa: E402
 
 # one worker process a slot, one thread each: the kernels are the workers' children and bring their own threads
 CONFIG = {
     "distributed.scheduler.allowed-failures": 1,  # a worker that dies takes its job down once; then it is reported
     "distributed.worker.daemon": False,  # workers start kernels, so they must be allowed children
     "distributed.admin.low-level-log-length": 100,
-    "logging.distributed": "error",
 }
 
 
@@ -46,6 +50,7 @@ class Cluster:
                 resources={"GPU": self.share} if self.cards else None,
             )
             self.client = Client(self.local)
+            self.client.run(_ignore_interrupts)
             self.needs_card = bool(self.cards)
         return self
 
@@ -75,6 +80,11 @@ class Cluster:
                 yield future.result()
             else:
                 yield Outcome(names[future.key], "failed", message=f"its worker died twice ({future.exception()})")
+
+
+def _ignore_interrupts() -> None:
+    """In a worker: Ctrl-C reaches every process of the terminal, but it is run_all's to answer."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _cards() -> int:

@@ -84,7 +84,7 @@ def _environment(order: Order) -> None:
     """What the kernel inherits. One thread for each share of a core: more of them only wait for one another."""
     from distributed import get_worker
 
-    # dask's own settings: they would trim the heap after each freed tensor (a third slower) and hold MKL to one thread
+    # dask's own settings: they trim the heap after each freed tensor (benchmarks/heap.py), hold MKL to one thread
     for variable in ("MALLOC_TRIM_THRESHOLD_", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.pop(variable, None)
     threads = str(max(1, (os.cpu_count() or 1) // order.jobs))

@@ -115,8 +115,9 @@ def _become_kernel(client: socket.socket, request: dict, files: list[int]) -> No
     os._exit(0)
 
 
-def client(address: str, *arguments: str) -> None:
-    """Ask the nursery for a kernel; then stand in for it: pass signals on, end when it ends."""
+def client(address: str, *arguments: str) -> bytes | None:
+    """Ask the nursery for a kernel; then stand in for it: pass signals on, end when it ends or when the worker does."""
+    worker = os.getppid()
     line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     line.connect(address)
     request = {"arguments": arguments, "cwd": os.getcwd(), "environment": dict(os.environ)}
@@ -124,7 +125,12 @@ def client(address: str, *arguments: str) -> None:
     kernel = int(line.recv(16))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda received, _frame: os.kill(kernel, received))
-    line.recv(1)  # returns when the kernel has gone
+    line.settimeout(1)
+    while os.getppid() == worker:  # a worker that is killed leaves its children to another parent
+        try:
+            return line.recv(1)  # the kernel has gone
+        except TimeoutError:
+            pass
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ class Recipe:
 
 
 BERT = Recipe()  # the paper's; for every encoder that is not named below
-SMALL = Recipe(pooling="mean", learning_rate=1e-4, head_factor=10, batch_size=16)  # measured: benchmarks/recipes.md
+SMALL = Recipe(pooling="mean", learning_rate=1e-4, head_factor=10, batch_size=16)  # measured: benchmarks/recipes.py
 RECIPES = {
     "minilm-l6": SMALL,
     "e5-small": SMALL,

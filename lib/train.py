@@ -9,7 +9,7 @@ from torch import nn
 from lib.batches import Encoded, evaluation_batches, training_batches
 from lib.models import Recipe, SentenceClassifier, example_losses
 
-EVALUATION_BATCH = 16  # on a CPU, larger batches fall out of its cache: 64 took 1.15 times as long
+EVALUATION_BATCH = 16  # larger ones fall out of a core's cache: benchmarks/evaluation.py
 STANDARDISING_ROWS = 256
 
 
