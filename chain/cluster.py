@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 # what the display says in one
 os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "error")
 
-import dask  # noqa: E402
-from distributed import Client, LocalCluster, as_completed  # noqa: E402
+import dask
+from distributed import Client, LocalCluster, as_completed
 
-from chain.execute import TOPIC, Order, Outcome, execute  # noqa: E402
+from chain.execute import TOPIC, Order, Outcome, execute
 
 # one worker process a slot, one thread each: the kernels are the workers' children and bring their own threads
 CONFIG = {

@@ -8,6 +8,7 @@ import sys
 import time
 
 import nbformat
+import psutil
 import pytest
 from filelock import FileLock
 
@@ -101,6 +102,35 @@ def test_a_second_run_on_the_same_outputs_says_so_and_leaves(tmp_path):
     with FileLock(tmp_path / "smoke" / ".lock"):
         said = command("--profile", "smoke", outputs=tmp_path, check=2)
     assert "another run is writing to" in said
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="warm kernels are Linux's")
+def test_a_run_that_is_killed_leaves_no_process_behind_and_no_lock(tmp_path):
+    environment = os.environ | {"OUTPUTS_DIR": str(tmp_path)}
+    line = [sys.executable, str(ROOT / "run_all.py"), "--profile", "smoke", "--tasks", "SST-2", "--seeds", "1"]
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, text=True, env=environment)
+    assert any(said.startswith("begins") for said in process.stdout)
+    time.sleep(2)
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 30
+    while (left := mine(tmp_path)) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert not left
+    with FileLock(tmp_path / "smoke" / ".lock", timeout=0):
+        pass
+
+
+def mine(outputs):
+    """The processes that write to this outputs folder."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("OUTPUTS_DIR") == str(outputs) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process.cmdline())
+        except psutil.Error:
+            continue
+    return found
 
 
 @pytest.fixture(scope="module")
