@@ -2,7 +2,7 @@
 
 A gate that is 0 still pays for its head. Removing the rows and columns instead gives the same logits (tested) for less
 arithmetic. One thing is easily got wrong: a layer that has lost all its heads still adds the bias of its attention
-output, because the gate sits before the projection; so that bias stays (PROTOCOL decision 15).
+output, because the gate sits before the projection; so that bias stays (README, decision 15).
 """
 
 import copy

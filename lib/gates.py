@@ -7,7 +7,8 @@ paper's §3.3 are hooks on public modules of the layer:
     ν multiplies the MLP's output after its dropout, before residual and LayerNorm: LayerNorm(ν·MLP(z) + z).
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -16,16 +17,16 @@ from torch import Tensor, nn
 
 from lib.masks import Mask, WeightMask
 
-# the submodules of one layer that gates, importance and pruning rely on
-LAYOUT = (
+# the linear layers of one layer, all that m-pruning may touch (README, decision 4) …
+LINEARS = (
     "attention.self.query",
     "attention.self.key",
     "attention.self.value",
     "attention.output.dense",
     "intermediate.dense",
     "output.dense",
-    "output.dropout",
 )
+LAYOUT = (*LINEARS, "output.dropout")  # … and all submodules that this project relies on
 
 
 def encoder_layers(model: nn.Module) -> nn.ModuleList:
@@ -132,3 +133,15 @@ def masked(model: nn.Module, mask: Mask | WeightMask) -> Iterator[None]:
         with torch.no_grad():
             for name, values in before.items():
                 parameters[name].copy_(values)
+
+
+def prunable(names: Iterable[str], parameters: str = "code") -> list[str]:
+    """Those of a model's parameter names that m-pruning may touch, in order: see `prune.Magnitude`.
+
+    Embeddings, LayerNorms, pooler and classifier are never among them (§3.2).
+    """
+    kinds = ("weight",) if parameters == "weights" else ("weight", "bias")
+    endings = {f"{linear}.{kind}" for linear in LINEARS for kind in kinds}
+    if parameters == "code":
+        endings.remove("output.dense.bias")
+    return [name for name in names if ".layer." in name and re.split(r"\.layer\.\d+\.", name)[-1] in endings]

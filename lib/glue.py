@@ -48,7 +48,7 @@ def score(task: str, logits: np.ndarray, labels: np.ndarray, stsb: str = "pearso
     """The task's metric on these logits [rows, outputs] and labels [rows]; nan where it is undefined.
 
     stsb: "pearson", as the paper reports, or "pearson_spearman", their mean, with which the authors' code decided how
-    far to prune (PROTOCOL decision 1).
+    far to prune (README, decision 1).
     """
     if TASKS[task].metric == "pearson":
         return correlation(logits[:, 0], labels, stsb)
@@ -75,7 +75,7 @@ def correlation(predicted: np.ndarray, labels: np.ndarray, kind: str = "pearson"
 def majority(task: str, labels: Sequence) -> float:
     """The score of always answering the most frequent label of these rows.
 
-    STS-B's constant answer has no correlation, so it is nan (PROTOCOL decision 3; the paper shows 0.02).
+    STS-B's constant answer has no correlation, so it is nan (README, decision 3; the paper shows 0.02).
     """
     labels = np.asarray(labels)
     if TASKS[task].metric == "pearson":

@@ -89,7 +89,7 @@ def _batch_means(gradients: np.ndarray, batch: int) -> np.ndarray:
     return np.stack([gradients[i : i + batch].mean(0) for i in range(0, len(gradients), batch)])
 
 
-ESTIMATORS = {"per_example": per_example, "per_batch": per_batch, "running": running}  # PROTOCOL decision 9
+ESTIMATORS = {"per_example": per_example, "per_batch": per_batch, "running": running}  # README, decision 9
 
 
 def importance(gradients: np.ndarray, layers: int, heads: int, estimator: str = "per_example") -> Importance:
@@ -107,7 +107,7 @@ def normalise(scores: Importance, how: str = "l2") -> Importance:
     """Divide each layer's heads by their ℓ2 norm, after Molchanov et al. (paper §3.3); MLPs stay as they are.
 
     how: "l2", or "l2_minmax", which then stretches all heads to [0, 1] as the authors' code does (the order of the
-    heads is the same), or "none". A layer whose heads are all 0 stays 0. Source: PROTOCOL decision 10.
+    heads is the same), or "none". A layer whose heads are all 0 stays 0. Source: README, decision 10.
     """
     if how not in ("l2", "l2_minmax", "none"):
         raise ValueError(f"the normalisation is {how!r}; it can be 'l2', 'l2_minmax' or 'none'")

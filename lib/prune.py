@@ -5,8 +5,7 @@ Every choice in which the paper and its authors' code differ is a field of `Magn
 brackets are those of the README's table of decisions.
 """
 
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -80,8 +79,8 @@ class Magnitude:
     """The choices of m-pruning.
 
     parameters [4]: "code" prunes what the authors' code does, every weight and bias of the encoder's linear layers but
-    the bias of the MLP's second; "all" prunes that bias too; "weights" leaves all biases alone. step: the share
-    pruned each round. share_of [5]: of the weights "left" or of "all". keep: the floor as a share of the full score.
+    the bias of the MLP's second; "all" prunes that bias too; "weights" leaves all biases alone. step: the share pruned
+    each round. share_of [5]: of the weights "left" or of "all". keep: the floor as a share of the full score.
     max_rounds [6]: at most so many rounds, of which the authors' code never keeps the last; null for no limit.
     """
 
@@ -121,28 +120,6 @@ def floor_of(score: float, keep: float) -> float:
 
 
 # --- m-pruning (§3.2) ---------------------------------------------------------------------------------------------
-
-
-LINEARS = (  # what m-pruning touches in a layer: linear weights and biases, no LayerNorm (PROTOCOL decision 4)
-    "attention.self.query",
-    "attention.self.key",
-    "attention.self.value",
-    "attention.output.dense",
-    "intermediate.dense",
-    "output.dense",
-)
-
-
-def prunable(names: Iterable[str], parameters: str = "code") -> list[str]:
-    """Those of a model's parameter names that m-pruning may touch, in order: see `Magnitude.parameters`.
-
-    Embeddings, LayerNorms, pooler and classifier are never among them (§3.2).
-    """
-    kinds = ("weight",) if parameters == "weights" else ("weight", "bias")
-    endings = {f"{linear}.{kind}" for linear in LINEARS for kind in kinds}
-    if parameters == "code":
-        endings.remove("output.dense.bias")
-    return [name for name in names if ".layer." in name and re.split(r"\.layer\.\d+\.", name)[-1] in endings]
 
 
 class Ordering:
@@ -256,7 +233,7 @@ def by_importance(
 
 
 def _phases(mode: str, choices: Structured) -> list[tuple[str, float, int]]:
-    """(name, share of heads, number of MLPs) a round, for each phase of a mode (PROTOCOL decisions 12, 13 and 16)."""
+    """(name, share of heads, number of MLPs) a round, for each phase of a mode (README, decisions 12, 13 and 16)."""
     if mode == "joint":
         return [("joint", choices.step, 1), ("heads", choices.step * choices.second_step, 0), ("mlps", 0, 1)]
     return [("heads", choices.step, 0)] if mode == "heads" else [("mlps", 0, 1)]

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from lib import gates
 from lib.importance import Importance
 from lib.masks import Mask
 from lib.prune import (
@@ -15,7 +16,6 @@ from lib.prune import (
     by_magnitude,
     drop_lowest,
     floor_of,
-    prunable,
 )
 
 
@@ -63,7 +63,7 @@ def test_the_authors_limit_never_keeps_its_last_mask():
 
 def test_what_m_pruning_may_touch(tiny):
     names = [name for name, _ in tiny[0].named_parameters()]
-    code, everything, weights = (prunable(names, which) for which in ("code", "all", "weights"))
+    code, everything, weights = (gates.prunable(names, which) for which in ("code", "all", "weights"))
     assert (len(code), len(everything), len(weights)) == (3 * 11, 3 * 12, 3 * 6)
     assert set(everything) - set(code) == {f"encoder.encoder.layer.{i}.output.dense.bias" for i in range(3)}
     assert "encoder.encoder.layer.0.attention.output.dense.bias" in code
