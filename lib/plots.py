@@ -23,7 +23,7 @@ def score_spread(resampled: np.ndarray, full: float, lines: Mapping[str, float],
     low = min(np.nanmin(resampled), *[value for value in lines.values() if np.isfinite(value)])
     axes.hist(
         resampled,
-        bins=30,
+        bins=18,
         range=(np.nanmin(resampled) - 1e-3, 1),
         color=BLUE,
         alpha=0.35,
@@ -40,8 +40,12 @@ def score_spread(resampled: np.ndarray, full: float, lines: Mapping[str, float],
 
 
 def trail(axes: Axes, table: pd.DataFrame, colour: str, label: str) -> None:
-    """One trail: score against size [share], rejected rounds hollow. table: columns size, score, accepted."""
-    axes.plot(table["size"], table["score"], color=colour, linewidth=1.2, label=label, zorder=2)
+    """One trail: score against size [share], rejected rounds hollow. table: columns size, score, accepted.
+
+    The line joins accepted rounds only: each round starts from the last of them, not from one that failed.
+    """
+    good = table[table["accepted"]]
+    axes.plot(good["size"], good["score"], color=colour, linewidth=1.2, label=label, zorder=2)
     for accepted, fill in ((True, colour), (False, "white")):
         part = table[table["accepted"] == accepted]
         axes.scatter(part["size"], part["score"], s=26, facecolor=fill, edgecolor=colour, zorder=3)
