@@ -209,6 +209,7 @@ def _atomic(path: Path) -> Iterator[Path]:
     os.close(handle)
     try:
         yield Path(name)
+        os.chmod(name, 0o644)  # temporary files are private; outputs may be shared by the workers of several users
         os.replace(name, path)
     finally:
         Path(name).unlink(missing_ok=True)
