@@ -12,7 +12,7 @@ run: .venv/installed
 test: .venv/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -rs
 	$(BIN)/python run_all.py --profile smoke --force
 	$(BIN)/python -m pytest -q --nbval-lax notebooks
 
