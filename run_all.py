@@ -71,13 +71,14 @@ def run(options: argparse.Namespace, console: Console) -> int:
     if options.jobs is not None and options.jobs < 1:
         raise Mistake(f"--jobs {options.jobs}: there must be at least one worker")
     if options.dry_run:
-        jobs = select(
-            plan(CHAIN, options.profile, profile, recorded_origins(options.profile, profile)), CHAIN, options.only
-        )
+        jobs = select(plan(CHAIN, options.profile, profile, recorded_origins(options.profile)), CHAIN, options.only)
         show_plan(console, jobs, profile, options)
         return 0
     with console.status("looking for the encoder and the rows"):
-        origins = sources.locate(profile.encoder, profile.tasks, profile.look_in)
+        try:
+            origins = sources.locate(profile.encoder, profile.tasks, profile.look_in)
+        except ValueError as fault:  # a package with another checksum, a row with a label that is none
+            raise Mistake(str(fault)) from None
     everything = plan(CHAIN, options.profile, profile, origins)
     wanted = select(everything, CHAIN, options.only)
     folder = store.outputs() / options.profile
@@ -103,7 +104,7 @@ def narrowed(profile: Profile, tasks: str | None, seeds: str | None) -> Profile:
     return profiles.checked({**dict(profile), **changes}, "the command line")
 
 
-def recorded_origins(name: str, profile: Profile) -> dict[str, str]:
+def recorded_origins(name: str) -> dict[str, str]:
     """The origins that finished runs have noted; a dry run must not download anything to learn them."""
     found: dict[str, str] = {}
     for place in store.places(name, "01_finetune"):

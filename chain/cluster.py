@@ -12,6 +12,7 @@ import dask
 from distributed import Client, LocalCluster, as_completed
 
 from chain.execute import TOPIC, Order, Outcome, execute
+from chain.profiles import Mistake
 
 # one worker process a slot, one thread each: the kernels are the workers' children and bring their own threads
 CONFIG = {
@@ -34,7 +35,10 @@ class Cluster:
         dask.config.set(CONFIG)
         self.local = None
         if self.scheduler:
-            self.client = Client(self.scheduler, timeout=15)
+            try:
+                self.client = Client(self.scheduler, timeout=15)
+            except (OSError, ValueError) as fault:
+                raise Mistake(f"--scheduler {self.scheduler}: no dask scheduler answers there ({fault})") from None
             known = self.client.scheduler_info(n_workers=-1)["workers"].values()
             self.workers = max(1, sum(worker["nthreads"] for worker in known))
             hosts = [worker["host"] for worker in known for _ in range(worker["nthreads"])]

@@ -1,5 +1,6 @@
 """Jobs on workers: what fails, what dies, what goes on. The notebooks here are a line long."""
 
+import gzip
 import os
 import re
 import signal
@@ -88,6 +89,14 @@ def test_mistakes_stop_everything_before_anything_runs(tmp_path):
     assert "did you mean 'CoLA'" in command("--tasks", "cola", outputs=tmp_path, check=2)
     said = command("--profile", "smoke", "--only", "02", outputs=tmp_path, check=2)
     assert "02_magnitude_pruning-SST-2-seed_1337 reads 01_finetune-SST-2-seed_1337, which is not done" in said
+    said = command("--profile", "smoke", "--scheduler", "tcp://127.0.0.1:9", outputs=tmp_path, check=2)
+    assert "--scheduler tcp://127.0.0.1:9: no dask scheduler answers there" in said
+    (tmp_path / "SST-2").mkdir()
+    with gzip.open(tmp_path / "SST-2" / "train.jsonl.gz", "wt") as file:
+        file.write('{"sentence1": "fine", "label": 9}')
+    (tmp_path / "SST-2" / "dev.jsonl.gz").touch()
+    said = command("--tasks", "SST-2", outputs=tmp_path, check=2, GLUE_DIR=str(tmp_path))
+    assert "train.jsonl.gz, line 1: the label 9 is none of SST-2's" in said and "Traceback" not in said
     assert not list(tmp_path.rglob("*.ipynb"))
 
 
