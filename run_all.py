@@ -25,12 +25,14 @@ from chain.profiles import Mistake, Profile
 from lib import sources, store
 from lib.fingerprint import notebook
 
-# {notebook: (once for each task and seed, or once for all; the notebooks that it reads from)}
+# {notebook: (once for each task and seed, or once for all; the notebooks that it reads from)}; *: of all seeds
 CHAIN = {
     "01_finetune": ("each", ()),
     "02_magnitude_pruning": ("each", ("01_finetune",)),
     "03_structured_pruning": ("each", ("01_finetune",)),
     "04_good_subnetworks": ("once", ("01_finetune", "02_magnitude_pruning", "03_structured_pruning")),
+    "05_retrain_tickets": ("each", ("01_finetune", "02_magnitude_pruning", "03_structured_pruning*")),
+    "06_all_tickets_win": ("once", ("05_retrain_tickets",)),
 }
 
 
@@ -148,7 +150,7 @@ def execute(console: Console, wanted: list[Job], profile: Profile, options: argp
             job.place.clear()
     for job in todo:
         missing = [read.name for read in job.reads if read.name not in names and not read.done]
-        if missing and not (options.keep_going and len(missing) < len(job.reads)):
+        if missing and not (partly(job, options) and len(missing) < len(job.reads)):
             raise Mistake(f"{job.name} reads {missing[0]}, which is not done; run it too, or leave out --only")
     with Cluster(options.scheduler, options.jobs, profile.jobs_per_card) as cluster:
         console.print(
@@ -181,9 +183,14 @@ def order_of(job: Job, running: set[str], cluster: Cluster, options: argparse.Na
         job.parameters,
         cluster.per_host,
         cluster.cards,
-        options.keep_going,
+        partly(job, options),
     )
     return order, [read.name for read in job.reads if read.name in running]
+
+
+def partly(job: Job, options: argparse.Namespace) -> bool:
+    """May the job go on without some of what it reads? Only those that sum up can."""
+    return options.keep_going and job.place.task is None
 
 
 def show_failure(console: Console, outcome: Outcome, job: Job) -> None:

@@ -48,8 +48,9 @@ def plan(
 ) -> list[Job]:
     """All jobs of a chain, in an order in which each comes after what it reads.
 
-    chain: {step: (scope, steps it reads)}; scope "each" is once per task and seed, "once" is once for all. name: the
-    profile's. origins: as `lib.sources.locate` gives them; a job's results depend on them.
+    chain: {step: (scope, steps it reads)}; scope "each" is once per task and seed, "once" is once for all. A * behind
+    a step that is read: its jobs of all seeds of the task, not of the same seed only. name: the profile's. origins: as
+    `lib.sources.locate` gives them; a job's results depend on them.
     """
     jobs: dict[tuple, Job] = {}
     for step, (scope, reads) in chain.items():
@@ -60,14 +61,18 @@ def plan(
             unknown = [parameter for parameter in wanted if parameter not in values]
             if unknown:
                 raise Mistake(f"{notebook(step).name} has a parameter {unknown[0]!r} that no profile sets")
-            upstream = [
-                job for key, job in jobs.items() if key[0] in reads and (task is None or key[1:] == (task, seed))
-            ]
+            upstream = [job for key, job in jobs.items() if _reads(reads, key, task, seed)]
             facts = {} if reads else {"encoder": origins.get("encoder"), "rows": origins.get(task)}
             parameters = {parameter: values[parameter] for parameter in wanted}
             place = store.place_of(step, parameters, [job.place.fingerprint for job in upstream], facts)
             jobs[step, task, seed] = Job(place, tuple(upstream))
     return list(jobs.values())
+
+
+def _reads(reads: Sequence[str], key: tuple, task: str | None, seed: int | None) -> bool:
+    """Is the job (step, task, seed) among those that a job of this task and seed reads?"""
+    step, *of = key
+    return (step in reads and (task is None or of == [task, seed])) or (f"{step}*" in reads and of[0] == task)
 
 
 def _values(name: str, profile: Profile, task: str | None, seed: int | None) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, 
 
 from lib.glue import TASKS
 from lib.prune import MODES, Magnitude, Structured
+from lib.subnetworks import Retraining
 
-CHOICES = {"magnitude": Magnitude, "structured": Structured}
+CHOICES = {"magnitude": Magnitude, "structured": Structured, "retraining": Retraining}
 PARAMS = Path(__file__).resolve().parent.parent / "params"
 
 
@@ -50,6 +51,7 @@ class Profile(BaseModel):
     modes: Annotated[list[Literal["joint", "heads", "mlps"]], Field(min_length=1), Distinct] = list(MODES)
     magnitude: Magnitude = Magnitude()
     structured: Structured = Structured()
+    retraining: Retraining = Retraining()
     jobs_per_card: PositiveInt = 1
 
 

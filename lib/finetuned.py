@@ -16,12 +16,16 @@ from lib.store import Place
 
 @dataclass(frozen=True)
 class FineTuned:
-    """A model of one task and seed, the task's dev rows, and the full model's score on them."""
+    """A model of one task and seed, the task's dev rows, and the full model's score on them.
+
+    train: the training rows, where they were asked for.
+    """
 
     task: str
     model: SentenceClassifier
     dev: Encoded
     score: float
+    train: Encoded | None = None
 
     @property
     def full(self) -> Mask:
@@ -61,18 +65,19 @@ def load_weights(model: SentenceClassifier, stored: tuple[dict[str, np.ndarray],
     model.eval()
 
 
-def restore(place: Place) -> FineTuned:
-    """The model that notebook 01 left at a place, with its dev rows as they were there."""
+def restore(place: Place, with_train: bool = False) -> FineTuned:
+    """The model that notebook 01 left at a place, with its dev rows as they were there; with_train: those, too."""
     made = place.load("result.json")
     parameters = made["parameters"]
     encoder, look_in = parameters["encoder"], parameters["look_in"]
     model, tokenizer, _ = new(encoder, look_in, place.task, place.seed)
     load_weights(model, place.load("model.safetensors"))
     rows = sources.text(place.task, look_in).capped(parameters["train_rows"], parameters["dev_rows"])
-    dev = encode(rows.dev, tokenizer, models.recipe(encoder).max_length)
+    encoded = lambda part: encode(part, tokenizer, models.recipe(encoder).max_length)  # noqa: E731
+    dev = encoded(rows.dev)
     if not np.array_equal(dev.labels, np.asarray(made["labels"], dev.labels.dtype)):
         raise ValueError(
             f"the dev rows of {place.task} are not those that {place.name} was scored on ({made['rows']}); "
             "set GLUE_DIR as it was then, or run notebook 01 again"
         )
-    return FineTuned(place.task, model, dev, made["score"])
+    return FineTuned(place.task, model, dev, made["score"], encoded(rows.train) if with_train else None)

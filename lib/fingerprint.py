@@ -23,8 +23,22 @@ def fingerprint(step: str, parameters: Mapping[str, Any], reads: Iterable[str], 
     else matters, as the origin of the rows.
     """
     cells = code_cells(notebook(step))
-    modules = {name: _tree(_file(name).read_text()) for name in imported(cells) if name not in SHOWING}
-    everything = [step, dict(parameters), sorted(reads), dict(facts), [_tree(cell) for cell in cells], modules]
+    return _hash(step, dict(parameters), sorted(reads), dict(facts), [_tree(cell) for cell in cells], _modules(cells))
+
+
+def of_work(modules: Iterable[str], facts: Mapping[str, Any]) -> str:
+    """The hash of what modules of lib make from these facts, whichever notebook asks for it: 64 hex digits.
+
+    For what is dear to compute and must not be computed again because a cell of a notebook has changed.
+    """
+    return _hash(dict(facts), _modules(f"import {module}" for module in modules))
+
+
+def _modules(sources: Iterable[str]) -> dict[str, str]:
+    return {name: _tree(_file(name).read_text()) for name in imported(sources) if name not in SHOWING}
+
+
+def _hash(*everything) -> str:
     return hashlib.sha256(json.dumps(everything, sort_keys=True, default=str).encode()).hexdigest()
 
 

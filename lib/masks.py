@@ -4,6 +4,7 @@ Two kinds, one for each way of pruning in the paper:
 `Mask` (s-pruning, §3.3) keeps whole attention heads and MLPs; `WeightMask` (m-pruning, §3.2) keeps single weights.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -74,6 +75,11 @@ class Mask:
     def __hash__(self):
         return hash((self.heads.shape, self.heads.tobytes(), self.mlps.tobytes()))
 
+    @property
+    def digest(self) -> str:
+        """A hash of the mask: which trained subnetwork is whose."""
+        return hashlib.sha256(repr(self.heads.shape).encode() + self.heads.tobytes() + self.mlps.tobytes()).hexdigest()
+
     def __str__(self):
         return f"{self.n_heads} of {self.heads.size} heads, {self.n_mlps} of {self.mlps.size} MLPs"
 
@@ -119,6 +125,14 @@ class WeightMask:
     def share(self) -> float:
         """The share (0 to 1) of weights kept."""
         return self.kept / self.size
+
+    @property
+    def digest(self) -> str:
+        """A hash of the mask: which trained subnetwork is whose."""
+        whole = hashlib.sha256(json.dumps(self.shapes).encode())
+        for name in self:
+            whole.update(self.bits[name])
+        return whole.hexdigest()
 
     def __eq__(self, other):
         if not isinstance(other, WeightMask):

@@ -5,11 +5,14 @@ bring are sentence encoders. Their pooler was never trained, so they are read by
 the means of any two sentences hardly differ (e5-small's have a cosine around 0.8), they are centred and scaled first.
 """
 
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor, nn
+
+from lib.batches import Encoded
+
+STANDARDISING_ROWS, STANDARDISING_BATCH = 128, 16
 
 
 @dataclass(frozen=True)
@@ -83,14 +86,16 @@ class SentenceClassifier(nn.Module):
         return (output.last_hidden_state * real).sum(1) / real.sum(1)
 
     @torch.no_grad()
-    def standardise(self, batches: Iterable[dict[str, Tensor]]) -> None:
-        """Set centre and scale so that these examples' pooled vectors have mean 0 and, on average, variance 1.
+    def standardise(self, data: Encoded) -> None:
+        """Set centre and scale so that training rows' pooled vectors have mean 0 and, on average, variance 1.
 
-        Does nothing for pooling "cls": BERT's pooler is used as it is.
+        Looks at the first rows only. Does nothing for pooling "cls": BERT's pooler is used as it is.
         """
         if self.pooling == "mean":
             self.eval()
-            vectors = torch.cat([self.pooled(**inputs) for inputs in batches])
+            some = range(min(len(data), STANDARDISING_ROWS))
+            batches = (some[start : start + STANDARDISING_BATCH] for start in some[::STANDARDISING_BATCH])
+            vectors = torch.cat([self.pooled(**data.batch(indices, self.device)[0]) for indices in batches])
             self.centre.copy_(vectors.mean(0))
             self.scale.copy_((vectors - self.centre).square().mean().sqrt())
 

@@ -170,6 +170,68 @@ def unit_panels(panels: Mapping[str, Panel]) -> Figure:
     return _finish(figure)
 
 
+@dataclass(frozen=True)
+class Bars:
+    """A panel of scores: means and deviations [bars, (pruned, retrained)]; full, majority: lines across, or nan."""
+
+    title: str
+    means: pd.DataFrame
+    deviations: pd.DataFrame
+    full: float
+    majority: float
+
+
+def tickets(rows: Sequence[Sequence[Bars]], metrics: Sequence[str], full_label: str) -> Figure:
+    """Notebooks 05 and 06: subnetworks, pruned and retrained, panel by panel (Fig. 2, Fig. 17).
+
+    rows: the panels of each row, which share an axis; metrics: what each row's axis shows; full_label: of the line.
+    """
+    width = max(map(len, rows))
+    figure, grid = plt.subplots(
+        len(rows), width, figsize=(3.5 * width, 0.9 + 2.1 * len(rows)), sharey="row", squeeze=False
+    )
+    for axes_row, panels, metric in zip(grid, rows, metrics, strict=True):
+        for axes, panel in zip(axes_row, panels, strict=False):
+            _bars(axes, panel, full_label)
+        axes_row[0].set_ylabel(f"{metric} on dev")
+        for axes in axes_row[len(panels) :]:
+            axes.set_axis_off()
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    _finish(figure)
+    figure.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=4, frameon=False, fontsize=9)
+    return figure
+
+
+def _bars(axes: Axes, panel: Bars, full_label: str) -> None:
+    at = np.arange(len(panel.means))
+    for offset, state, colour in ((-0.2, "pruned", GREY), (0.2, "retrained", BLUE)):
+        errors = panel.deviations[state].fillna(0)
+        axes.bar(at + offset, panel.means[state], 0.38, color=colour, label=state, zorder=2)
+        axes.errorbar(at + offset, panel.means[state], errors, fmt="none", ecolor="0.2", elinewidth=1, zorder=3)
+    axes.axhline(panel.full, color="0.2", linestyle="--", linewidth=1, label=full_label, zorder=4)
+    if np.isfinite(panel.majority):
+        axes.axhline(panel.majority, color="0.2", linestyle=":", linewidth=1.2, label="majority class", zorder=4)
+    axes.set_xticks(at, panel.means.index)
+    axes.set_title(panel.title, fontsize=9)
+
+
+def epochs(scores: Mapping[str, pd.DataFrame], metrics: Mapping[str, str], good: Mapping[str, float]) -> Figure:
+    """Notebook 06: bad subnetworks trained longer, epoch by epoch (Fig. 16).
+
+    scores: {task: a row a seed, a column an epoch}; good: the retrained good subnetworks' mean scores.
+    """
+    figure, grid = plt.subplots(1, len(scores), figsize=(3.3 * len(scores), 2.8), squeeze=False)
+    for axes, (task, table) in zip(grid[0], scores.items(), strict=True):
+        axes.plot(table.columns, table.T, color=GREY, linewidth=0.8)
+        axes.plot(table.columns, table.mean(), color=BLUE, marker="o", label="mean of the seeds (grey: each)")
+        axes.axhline(good[task], color=GREEN, linestyle="--", linewidth=1, label="good subnetworks, retrained")
+        axes.set(title=task, xlabel="epoch", ylabel=f"{metrics[task]} on dev", xticks=table.columns)
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    _finish(figure)
+    figure.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=2, frameon=False, fontsize=9)
+    return figure
+
+
 def _finish(figure: Figure) -> Figure:
     for axes in figure.axes:
         axes.spines[["top", "right"]].set_visible(False)

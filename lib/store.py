@@ -2,6 +2,8 @@
 
     outputs/<profile>/<step>/<task>/seed_<n>/<artefact>        what a notebook wrote
     outputs/<profile>/<step>/<task>/seed_<n>/<artefact>.json   its provenance: fingerprint, parameters, checksum, ...
+    outputs/<profile>/figures/<name>.png, .svg                 a figure, with its provenance
+    outputs/<profile>/tables/<name>.csv, .md                   a table, with its provenance
     outputs/<profile>/notebooks/<step>-<task>-seed_<n>.ipynb   the executed notebook
 
 Every file is written to a neighbour first and moved into place, so a killed process leaves whole files or none.
@@ -16,7 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -87,6 +89,15 @@ class Place:
         }
         with _atomic(self.path(f"{name}.json")) as temporary:
             _write(temporary, record)
+
+    def publish(self, name: str, thing) -> None:
+        """Put a figure (PNG and SVG) or a table (CSV and Markdown) where people look for them."""
+        if hasattr(thing, "savefig"):
+            room, parts = "figures", {"png": thing, "svg": thing}
+        else:
+            room, parts = "tables", {"csv": thing.to_csv(), "md": thing.reset_index().to_markdown(index=False) + "\n"}
+        for suffix, value in parts.items():
+            replace(self, step=room, task=None, seed=None).save(f"{name}.{suffix}", value, made_by=self.name)
 
     def has(self, name: str) -> bool:
         """Is there such an artefact, made with this place's fingerprint (or any, for a place that is only read)?"""

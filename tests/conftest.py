@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -41,6 +42,20 @@ def glue_dir(monkeypatch):
         pytest.skip(f"REAL GLUE IS NOT THERE ({GLUE.name}/ beside the checkout's folder): nothing was checked on it")
     monkeypatch.setenv("GLUE_DIR", str(GLUE))
     return GLUE
+
+
+@pytest.fixture()
+def published():
+    """task → (heads [seeds, layers, heads], mlps [seeds, layers]) of the authors' own joint masks, or a loud skip."""
+    folder = GLUE.parent / "published" / "masks" / "heads_mlps"
+    if not folder.is_dir():
+        pytest.skip("THE AUTHORS' MASKS ARE NOT THERE (published/ beside the checkout's folder): nothing was checked")
+
+    def load(task):
+        seeds = sorted((folder / task).glob("seed_*"))
+        return tuple(np.stack([np.load(s / f"{n}_mask.npy") for s in seeds]).astype(bool) for n in ("head", "mlp"))
+
+    return load
 
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -50,7 +50,7 @@ def test_standardised_vectors_have_mean_0_and_variance_1():
     model, tokenizer = new(pooling="mean")
     data = encode(sources.text("SST-2", ["tiny"]).train[:50], tokenizer)
     inputs = data.batch(range(50))[0]
-    model.standardise([inputs])
+    model.standardise(data)
     with torch.no_grad():
         vectors = (model.pooled(**inputs) - model.centre) / model.scale
     assert vectors.mean(0).abs().max() < 1e-5 and abs(vectors.square().mean() - 1) < 1e-4
