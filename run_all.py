@@ -159,6 +159,8 @@ def execute(console: Console, wanted: list[Job], profile: Profile, options: argp
             highlight=False,
         )
         expected = {job.name: estimate.seconds(job, profile) for job in todo}
+        # of each step the longest first, so that no long job is left over when the other workers have nothing to do
+        todo.sort(key=lambda job: (job.step, -expected[job.name]))
         orders = [order_of(job, names, cluster, options) for job in todo]
         outcomes = []
         with Display(console, expected, cluster.workers) as display:

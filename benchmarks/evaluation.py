@@ -3,31 +3,13 @@
 python -m benchmarks.evaluation     prints ratios, median and range of five turns; both sides in one process, by turns
 """
 
-import statistics
-import time
-
 import numpy as np
 import torch
 
+from benchmarks.sides import ratio
 from lib import batches, gates, importance, models, sources, train
 from lib.compact import compact
 from lib.masks import Mask
-
-TURNS = 5
-
-
-def ratio(slow, fast) -> str:
-    """The time of `slow` over that of `fast`, by turns."""
-    slow(), fast()
-    found = []
-    for _ in range(TURNS):
-        times = []
-        for side in (slow, fast):
-            start = time.perf_counter()
-            side()
-            times.append(time.perf_counter() - start)
-        found.append(times[0] / times[1])
-    return f"{statistics.median(found):.2f} ({min(found):.2f} to {max(found):.2f})"
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What the small encoders' recipe rests on: dev scores with and without each of its parts.
+"""What the recipes of the small encoders and of the baselines rest on: dev scores with and without each of their parts.
 
 python -m benchmarks.recipes minilm-l6 [TASK …]     512 training and 500 dev rows, seed 1337; minutes a line
 """
@@ -6,8 +6,7 @@ python -m benchmarks.recipes minilm-l6 [TASK …]     512 training and 500 dev r
 import sys
 from dataclasses import replace
 
-from lib import batches, finetuned, glue, models, sources, train
-from lib.models import SentenceClassifier
+from lib import baselines, batches, finetuned, glue, models, sources, train
 
 PARTS = {
     "the recipe": {},
@@ -16,23 +15,36 @@ PARTS = {
     "batch 32": {"batch_size": 32},
     "learning rate 4e-5": {"learning_rate": 4e-5},
 }
+OF_BASELINES = {"the recipe": {}, "learning rate 1e-3": {"learning_rate": 1e-3}, "20 epochs": {"epochs": 20}}
 
 
 def main(encoder: str, tasks: list[str]) -> None:
     """Print a line for each task and change."""
-    original = SentenceClassifier.standardise
     for task in tasks:
         text = sources.text(task, ["folder", "pip"]).capped(512, 500)
         for name, change in PARTS.items():
             change = dict(change)
-            SentenceClassifier.standardise = original if change.pop("standardise", True) else lambda *_: None
+            standardise = change.pop("standardise", True)
             recipe = replace(models.recipe(encoder), **change)
             model, tokenizer, _ = finetuned.new(encoder, ["pip", "hub"], task, 1337)
             rows, dev = (batches.encode(part, tokenizer, recipe.max_length) for part in (text.train, text.dev))
-            train.fit(model, rows, recipe, 1337)
-            score = glue.score(task, train.predict(model, dev), dev.labels)
-            majority = glue.majority(task, dev.labels)
-            print(f"{encoder}  {task:6} {name:34} {score:.3f}  (majority {majority:.3f})", flush=True)
+            if standardise:
+                model.standardise(rows)
+            _fit_and_say(f"{encoder}  {task:6} {name:34}", task, model, rows, dev, recipe)
+        table, of = model.encoder.get_input_embeddings(), glue.TASKS[task]
+        for kind in baselines.KINDS:
+            for learned in (False, True):
+                for name, change in OF_BASELINES.items():
+                    recipe = replace(baselines.RECIPE, **change)
+                    model = baselines.Baseline(kind, table, learned, of.pair, tokenizer.sep_token_id, of.outputs, 1337)
+                    said = f"{kind}{', learned embeddings' * learned}: {name}"
+                    _fit_and_say(f"{encoder}  {task:6} {said:42}", task, model, rows, dev, recipe)
+
+
+def _fit_and_say(said: str, task: str, model, rows, dev, recipe) -> None:
+    train.fit(model, rows, recipe, 1337)
+    score = glue.score(task, train.predict(model, dev), dev.labels)
+    print(f"{said} {score:.3f}  (majority {glue.majority(task, dev.labels):.3f})", flush=True)
 
 
 if __name__ == "__main__":

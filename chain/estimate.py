@@ -15,7 +15,12 @@ BERT_BASE = 85e6
 FLOPS = 6e10  # a second and worker, on the CPU this was measured on; the figure is there to tell minutes from days
 OVERHEAD = 9  # seconds: a kernel, its imports, its figures
 EPOCHS = 3
-PASSES = {"02": 9, "03": 9}  # of the whole model over dev: m-pruning's rounds; what a mode of s-pruning comes to
+TRAININGS = {
+    "01": 1,
+    "05": 7,
+}  # of the whole model: three m-subnetworks, eight smaller ones, one of them for six epochs
+PASSES = {"02": 9, "03": 9, "05": 9}  # of the whole model over dev: m-pruning's rounds; what a mode of s-pruning
+# comes to; the subnetworks of 05
 NOTES = "seconds.json"
 
 
@@ -28,10 +33,10 @@ def seconds(job: Job, profile: Profile) -> float:
         return OVERHEAD
     (train, dev), tokens = _rows(job.place.task, profile), TOKENS[job.place.task]
     forward = 2 * LINEAR_WEIGHTS.get(profile.encoder, BERT_BASE) / FLOPS
-    if job.step.startswith("01"):
-        return OVERHEAD + forward * (EPOCHS * 3 * train * tokens[0] + dev * tokens[1])
-    modes = len(profile.modes) if job.step.startswith("03") else 1
-    return OVERHEAD + forward * dev * tokens[1] * PASSES.get(job.step[:2], 1) * modes
+    number = job.step[:2]
+    trainings = TRAININGS.get(number, 0)
+    passes = PASSES.get(number, 1) * (len(profile.modes) if number == "03" else 1)
+    return OVERHEAD + forward * (trainings * EPOCHS * 3 * train * tokens[0] + passes * dev * tokens[1])
 
 
 def sizes(task: str, profile: Profile) -> tuple[str, str]:

@@ -9,6 +9,7 @@ import torch
 from lib import gates, glue, models, sources, train
 from lib.batches import Encoded, encode
 from lib.compact import compact
+from lib.device import ready
 from lib.masks import Mask, WeightMask
 from lib.models import SentenceClassifier
 from lib.store import Place
@@ -51,7 +52,7 @@ def new(encoder: str, look_in: Sequence[str], task: str, seed: int) -> tuple[Sen
     pooling = models.recipe(encoder).pooling
     generator = torch.Generator().manual_seed(seed)
     model = SentenceClassifier(pretrained, glue.TASKS[task].outputs, pooling, generator)
-    return model.to(models.best_device()), tokenizer, origin
+    return ready(model), tokenizer, origin
 
 
 def weights(model: SentenceClassifier) -> tuple[dict[str, np.ndarray], dict[str, str]]:

@@ -105,11 +105,6 @@ class SentenceClassifier(nn.Module):
         return self.classifier.weight.device
 
 
-def best_device() -> torch.device:
-    """The first CUDA device where there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 def example_losses(logits: Tensor, labels: Tensor) -> Tensor:
     """The loss of each example: float [batch]. Squared error for float labels, else cross-entropy."""
     if labels.is_floating_point():

@@ -5,6 +5,7 @@ from transformers import BertConfig, BertForSequenceClassification, BertModel
 
 from lib import sources, train
 from lib.batches import encode, evaluation_batches, training_batches
+from lib.device import best_device, onednn_is_exact, ready
 from lib.glue import score
 from lib.models import BERT, RECIPES, Recipe, SentenceClassifier, example_losses, recipe
 
@@ -143,3 +144,37 @@ def test_linear_decay_and_clipping_by_hand():
     train.fit(model, data, Recipe("cls", 1e-3, 1, epochs=2, batch_size=2), 0)
     moved = (model.classifier.bias.detach() - before).abs()
     assert torch.allclose(moved, torch.full((2,), 1e-3 * (1 + 0.5)), rtol=0.02)
+
+
+def test_models_are_made_ready_for_this_machine_and_compute_the_same():
+    model, tokenizer = new()
+    data = encode(sources.text("SST-2", ["tiny"]).dev[:20], tokenizer)
+    before, setting = train.predict(model, data), torch.backends.mkldnn.matmul.fp32_precision
+    try:
+        assert ready(model) is model and model.device == best_device()
+        assert np.allclose(train.predict(model, data), before, atol=1e-4)
+    finally:
+        torch.backends.mkldnn.matmul.fp32_precision = setting
+
+
+def test_onednn_is_tried_without_a_trace():
+    state, setting = torch.random.get_rng_state(), torch.backends.mkldnn.matmul.fp32_precision
+    onednn_is_exact.cache_clear()
+    assert onednn_is_exact() in (True, False)
+    assert torch.backends.mkldnn.matmul.fp32_precision == setting
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_rounded_products_are_refused(monkeypatch):
+    """As on a CPU with matrix units for bf16: the route is there, but not exact."""
+    product = torch.Tensor.__matmul__
+
+    def rounding(left, right):
+        if torch.backends.mkldnn.matmul.fp32_precision == "bf16":
+            left, right = left.bfloat16().float(), right.bfloat16().float()
+        return product(left, right)
+
+    monkeypatch.setattr(torch.Tensor, "__matmul__", rounding)
+    onednn_is_exact.cache_clear()
+    assert not onednn_is_exact()
+    onednn_is_exact.cache_clear()
