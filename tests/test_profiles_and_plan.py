@@ -11,6 +11,7 @@ from chain import plan as planning
 from chain import profiles
 from chain.profiles import Mistake
 from lib.fingerprint import ROOT
+from lib.subnetworks import Retraining
 
 GOOD = (ROOT / "params" / "smoke.yaml").read_text()
 
@@ -69,11 +70,18 @@ def jobs(**changes):
 
 def test_a_plan_has_every_job_after_what_it_reads(outputs):
     plan = jobs(tasks=["SST-2", "RTE"], seeds=[1, 2])
-    assert len(plan) == 3 * 4 + 1
+    assert len(plan) == 4 * 4 + 2
     for position, job in enumerate(plan):
         assert all(plan.index(read) < position for read in job.reads)
         assert set(job.parameters) == set(planning.parameter_names(job.step))
-    assert [len(job.reads) for job in plan] == [0] * 4 + [1] * 8 + [12]
+    assert [len(job.reads) for job in plan] == [0] * 4 + [1] * 8 + [12] + [1 + 1 + 2] * 4 + [4]
+    retraining = next(job for job in plan if job.name == "05_retrain_tickets-RTE-seed_2")
+    assert [read.name for read in retraining.reads] == [
+        "01_finetune-RTE-seed_2",
+        "02_magnitude_pruning-RTE-seed_2",
+        "03_structured_pruning-RTE-seed_1",  # the super-survivors are those of all seeds
+        "03_structured_pruning-RTE-seed_2",
+    ]
     assert plan[4].parameters == {"profile": "smoke", "task": "SST-2", "seed": 1, "stsb_score": "pearson"} | {
         "magnitude": dataclasses.asdict(profiles.read("smoke").magnitude)
     }
@@ -84,7 +92,9 @@ def test_fingerprints_pass_on_what_changes_upstream(outputs):
     changed = {job.name: job.place.fingerprint for job in jobs(train_rows=10)}
     assert all(base[name] != changed[name] for name in base)
     only_03 = {job.name: job.place.fingerprint for job in jobs(modes=["joint"])}
-    assert {name[:2] for name in base if base[name] != only_03[name]} == {"03", "04"}
+    assert {name[:2] for name in base if base[name] != only_03[name]} == {"03", "04", "05", "06"}
+    only_05 = {job.name: job.place.fingerprint for job in jobs(retraining=Retraining(longer=4))}
+    assert {name[:2] for name in base if base[name] != only_05[name]} == {"05", "06"}
 
 
 def test_selecting_notebooks(outputs):

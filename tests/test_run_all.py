@@ -102,7 +102,7 @@ def test_mistakes_stop_everything_before_anything_runs(tmp_path):
 
 def test_a_dry_run_shows_the_plan_and_does_nothing(tmp_path):
     said = command("--profile", "laptop", "--dry-run", outputs=tmp_path, check=0)
-    assert "82 of 82 jobs to do" in said and re.search(r"01_finetune.*WNLI.*1337 42 86.*635.*71", said)
+    assert "110 of 110 jobs to do" in said and re.search(r"01_finetune.*WNLI.*1337 42 86.*635.*71", said)
     assert not tmp_path.exists() or not list(tmp_path.iterdir())
 
 
@@ -166,10 +166,10 @@ def scheduler(tmp_path_factory):
 def test_the_smoke_chain_on_a_scheduler_with_two_workers(scheduler):
     address, outputs = scheduler
     said = command("--profile", "smoke", "--scheduler", address, outputs=outputs, check=0)
-    assert "2 workers" in said and "7 done" in said
-    assert len(list((outputs / "smoke" / "notebooks").glob("*.ipynb"))) == 7
+    assert "2 workers" in said and "10 done" in said
+    assert len(list((outputs / "smoke" / "notebooks").glob("*.ipynb"))) == 10
     again = command("--profile", "smoke", "--scheduler", address, outputs=outputs, check=0)
-    assert "All 7 jobs are done already" in again
+    assert "All 10 jobs are done already" in again
     (outputs / "smoke" / "02_magnitude_pruning" / "SST-2" / "seed_42" / "done.json").unlink()
     said = command("--profile", "smoke", "--scheduler", address, outputs=outputs, check=0)
     assert "1 done" in said, "what was done stays done"

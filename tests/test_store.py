@@ -1,5 +1,7 @@
 import numpy as np
+import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from lib import fingerprint, store
 from lib.store import Place
@@ -27,6 +29,24 @@ def test_every_format_comes_back_as_it_was(outputs):
     assert tensors["m"].tolist() == [True, False] and metadata == {"phases": "a b"}
     assert at.folder == outputs / "test" / STEP / "SST-2" / "seed_42"
     assert not list(at.folder.glob(".new-*")), "no half-written file is left"
+
+
+def test_figures_and_tables_are_put_where_people_look(outputs):
+    at, figure = place(), Figure(figsize=(1, 1))
+    at.publish("figure_02", figure)
+    at.publish("table_3", pd.DataFrame({"SST-2": ["0.9 ± 0.1"]}, index=pd.Index(["full model"], name="system")))
+    assert {path.name for path in (outputs / "test" / "figures").iterdir()} == {
+        *("figure_02.png", "figure_02.svg", "figure_02.png.json", "figure_02.svg.json")
+    }
+    tables = Place("test", "tables")
+    assert tables.load("table_3.csv") == "system,SST-2\nfull model,0.9 ± 0.1\n"
+    assert tables.load("table_3.md").splitlines()[2] == "| full model | 0.9 ± 0.1 |"
+    record = tables.provenance("table_3.md")
+    assert (
+        record["made_by"] == at.name
+        and record["fingerprint"] == at.fingerprint
+        and record["parameters"] == {"seed": 42}
+    )
 
 
 def test_nothing_is_ever_pickled(outputs):
@@ -120,3 +140,11 @@ def test_a_fingerprint_feels_what_matters_and_nothing_else(tmp_path, monkeypatch
     others = [of(cell="from lib import a\na.g()"), of(b="x = 2\n"), of(parameters={"p": 2}), of(reads=["f"])]
     others += [of(facts={"rows": "elsewhere"}), of(a="from lib import b\nz = 1")]
     assert len({base, with_plots, *others}) == 8
+
+
+def test_work_depends_on_its_modules_and_facts_and_on_no_notebook():
+    facts = {"mask": "a", "seed": 1}
+    key = fingerprint.of_work(["lib.retrain"], facts)
+    assert key == fingerprint.of_work(["lib.retrain"], dict(reversed(facts.items())))
+    assert key != fingerprint.of_work(["lib.retrain"], {**facts, "mask": "b"})
+    assert key != fingerprint.of_work(["lib.retrain", "lib.baselines"], facts)
