@@ -34,8 +34,15 @@ def of_work(modules: Iterable[str], facts: Mapping[str, Any]) -> str:
     return _hash(dict(facts), _modules(f"import {module}" for module in modules))
 
 
-def _modules(sources: Iterable[str]) -> dict[str, str]:
-    return {name: _tree(_file(name).read_text()) for name in imported(sources) if name not in SHOWING}
+def _modules(sources: Iterable[str]) -> dict[str, list[str]]:
+    return {name: _contents(_file(name)) for name in imported(sources) if name not in SHOWING}
+
+
+def _contents(module: Path) -> list[str]:
+    """What a module says: its code, and the tables beside it that it names."""
+    source = module.read_text()
+    tables = [table.read_text() for table in sorted(module.parent.glob("*.csv")) if table.name in source]
+    return [_tree(source), *tables]
 
 
 def _hash(*everything) -> str:

@@ -96,10 +96,10 @@ def table_2(table: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
 
 def longer_training(table: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
     """Figure 16 (it is a table): bad s-pruned subnetworks after each epoch of one longer run, ours and the paper's."""
-    items = [item for item in table["item"].unique() if item.startswith("bad (s-pruning), ")]
-    lines = {}
-    for item in sorted(items):
-        ours = [float(values(table, "longer training", item, task).mean()) for task in tasks]
+    curves, lines = [by_epoch(table, task).mean() for task in tasks], {}
+    for epoch in sorted({epoch for curve in curves for epoch in curve.index}):
+        item = f"bad (s-pruning), {epoch} epochs"
+        ours = [float(curve.get(epoch, np.nan)) for curve in curves]
         lines[item, "ours"] = [_two(x, 3) for x in (*ours, np.mean(np.nan_to_num(ours)))]
         try:
             theirs = [paper.number(item, task, "longer training")[0] for task in tasks]

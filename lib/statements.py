@@ -105,8 +105,8 @@ def _side(name: str, table: pd.DataFrame, task: str) -> pd.Series:
     if item == "size":
         return results.values(table, group, "good (pruned)", task, "size")
     if group == "longer training":
-        runs = sorted(i for i in table["item"].unique() if i.startswith("bad (s-pruning), "))
-        return results.values(table, group, runs[-1 if item == "last epoch" else 0], task)
+        curve = results.by_epoch(table, task)
+        return curve.iloc[:, -1 if item == "last epoch" else 0]
     if item == "full model less one std":
         full = results.values(table, "reference", "full model", task)
         return full * 0 + full.mean() - full.std(ddof=1)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
+from pydantic import PositiveInt
 from pydantic.dataclasses import dataclass as checked
 
 from lib.masks import Mask, WeightMask
@@ -33,7 +34,7 @@ class Retraining:
     random_units: Literal["exact", "share"] = "exact"
     embeddings: Literal["pretrained", "finetuned"] = "pretrained"
     super_bad: Literal["rank", "never"] = "rank"
-    longer: int = 6
+    longer: PositiveInt = 6
 
 
 def sample(candidates: Sequence[np.ndarray], count: int, draw: np.random.Generator) -> list[np.ndarray]:

@@ -87,12 +87,14 @@ def test_pairs_are_taken_seed_by_seed():
 
 
 def test_longer_training_has_a_line_for_each_epoch():
-    scores = {f"longer training/bad (s-pruning), {epoch} epochs": {"SST-2": [epoch / 10]} for epoch in (3, 4, 8)}
+    scores = {f"longer training/bad (s-pruning), {epoch} epochs": {"SST-2": [epoch / 10]} for epoch in (3, 4, 10)}
     lines = results.longer_training(table(**scores), ["SST-2"])
     assert lines.loc[("bad (s-pruning), 3 epochs", "ours")].tolist() == ["0.300", "0.300"]
     assert lines.loc[("bad (s-pruning), 3 epochs", "paper")].tolist() == ["0.873", "0.873"]
-    assert "paper" not in lines.loc["bad (s-pruning), 8 epochs"].index, "the paper stops at six"
-    assert results.by_epoch(table(**scores), "SST-2").columns.tolist() == [3, 4, 8]
+    assert "paper" not in lines.loc["bad (s-pruning), 10 epochs"].index, "the paper stops at six"
+    assert results.by_epoch(table(**scores), "SST-2").columns.tolist() == [3, 4, 10]
+    better = statement(left="longer training/last epoch", right="longer training/first epoch")
+    assert "+0.70" in statements.judge(better, table(**scores), ["SST-2"])["because"]
 
 
 @pytest.mark.parametrize(
