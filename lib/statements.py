@@ -7,8 +7,8 @@ paper_statements.csv has a statement a row: left − right, or left alone, shoul
     over "spread"       left's standard deviation over seeds, in more than half of the tasks
 
 A task, or the average, speaks for a statement if the whole interval over seeds lies between low and high, against it
-if all of it lies outside, and cannot tell otherwise. So the words of the paper get margins: they are ours, and stand
-in the file to be argued with.
+if all of it lies outside, and cannot tell otherwise; a run agrees or disagrees if more than half of its tasks do. So
+the words of the paper get margins: they are ours, and stand in the file to be argued with.
 """
 
 from collections.abc import Sequence
@@ -75,10 +75,8 @@ def judge(statement: Statement, table: pd.DataFrame, tasks: Sequence[str]) -> di
     count = {verdict: votes.count(verdict) for verdict in (AGREES, DISAGREES, CANNOT_TELL)}
     if len(votes) > 1:
         figures += f" ({count[AGREES]} for, {count[DISAGREES]} against, {count[CANNOT_TELL]} cannot tell)"
-    if count[AGREES] > len(votes) / 2:
-        verdict = AGREES
-    else:
-        verdict = DISAGREES if count[AGREES] + count[CANNOT_TELL] <= len(votes) / 2 else CANNOT_TELL
+    decided = [verdict for verdict in (AGREES, DISAGREES) if count[verdict] > len(votes) / 2]
+    verdict = decided[0] if decided else CANNOT_TELL
     return {"this run": verdict, "because": figures, "paper": statement.paper}
 
 

@@ -95,7 +95,8 @@ class Place:
         if hasattr(thing, "savefig"):
             room, parts = "figures", {"png": thing, "svg": thing}
         else:
-            room, parts = "tables", {"csv": thing.to_csv(), "md": thing.reset_index().to_markdown(index=False) + "\n"}
+            markdown = thing.reset_index().to_markdown(index=False, disable_numparse=True)  # 0.80 stays 0.80
+            room, parts = "tables", {"csv": thing.to_csv(), "md": markdown + "\n"}
         for suffix, value in parts.items():
             replace(self, step=room, task=None, seed=None).save(f"{name}.{suffix}", value, made_by=self.name)
 
