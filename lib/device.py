@@ -1,6 +1,6 @@
 """Where models run, and how: the same file for a CPU and for a card.
 
-On CPUs that are not Intel's, torch's default route for matrix products (MKL) leaves half of the machine unused: AVX-512
+On AMD's CPUs, torch's default route for matrix products (MKL) leaves half of the machine unused: AVX-512
 is there, and not taken. Its other route (oneDNN) takes it, but torch opens that for float32 only under the name of
 "bf16". On most CPUs nothing is rounded to bf16 there: the products are exact float32 ones. On those with matrix units
 for bf16 they are not. So the route is tried on one product, and kept only if that has float32's accuracy.
