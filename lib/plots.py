@@ -196,10 +196,7 @@ def tickets(rows: Sequence[Sequence[Bars]], labels: Sequence[str], full_label: s
         axes_row[0].set_ylabel(label)
         for axes in axes_row[len(panels) :]:
             axes.set_axis_off()
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    _finish(figure)
-    figure.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=4, frameon=False, fontsize=9)
-    return figure
+    return _legend_below(_finish(figure), ncols=4)
 
 
 def _bars(axes: Axes, panel: Bars, full_label: str) -> None:
@@ -230,14 +227,18 @@ def epochs(scores: Mapping[str, pd.DataFrame], metrics: Mapping[str, str], good:
         axes.plot(table.columns, table.mean(), color=BLUE, marker="o", label="mean of the seeds (grey: each)")
         axes.axhline(good[task], color=GREEN, linestyle="--", linewidth=1, label="good subnetworks, retrained")
         axes.set(title=task, xlabel="epoch", ylabel=f"{metrics[task]} on dev", xticks=table.columns)
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    _finish(figure)
-    figure.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=2, frameon=False, fontsize=9)
-    return figure
+    return _legend_below(_finish(figure), ncols=2)
 
 
 def _finish(figure: Figure) -> Figure:
     for axes in figure.axes:
         axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
+    return figure
+
+
+def _legend_below(figure: Figure, ncols: int) -> Figure:
+    """One legend for all panels, with what the first one shows."""
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=ncols, frameon=False, fontsize=9)
     return figure

@@ -10,6 +10,7 @@ encoder's weights that a subnetwork keeps.
 """
 
 from collections.abc import Sequence
+from itertools import combinations, product
 
 import numpy as np
 import pandas as pd
@@ -131,17 +132,14 @@ def interval(differences: Sequence[float], seed: int = 0, draws: int = 10_000) -
 
 def paired(table: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
     """Good, random and bad against one another, seed by seed: what the paper's separate deviations cannot show."""
-    rows = []
-    for group in GROUPS:
-        for state in STATES:
-            for left, right in (("good", "random"), ("good", "bad"), ("random", "bad")):
-                for task in tasks:
-                    pair = (values(table, group, f"{kind} ({state})", task) for kind in (left, right))
-                    differences = (next(pair) - next(pair)).dropna()
-                    low, high = interval(differences)
-                    said = f"{low:+.2f} to {high:+.2f}" if np.isfinite(low) else "none: fewer than 3 seeds"
-                    comparison = f"{left} − {right} ({state})"
-                    rows.append((group, comparison, task, f"{differences.mean():+.3f}", said, len(differences)))
+    rows, pairs = [], list(combinations(KINDS, 2))
+    for group, state, (left, right), task in product(GROUPS, STATES, pairs, tasks):
+        ours, others = (values(table, group, f"{kind} ({state})", task) for kind in (left, right))
+        differences = (ours - others).dropna()
+        low, high = interval(differences)
+        said = f"{low:+.2f} to {high:+.2f}" if np.isfinite(low) else "none: fewer than 3 seeds"
+        comparison = f"{left} − {right} ({state})"
+        rows.append((group, comparison, task, f"{differences.mean():+.3f}", said, len(differences)))
     return pd.DataFrame(rows, columns=["group", "difference", "task", "mean", "95 % interval", "seeds"])
 
 
