@@ -20,9 +20,9 @@ from chain import estimate, profiles
 from chain.cluster import Cluster
 from chain.display import Display
 from chain.execute import Order, Outcome
-from chain.plan import Job, plan, select
+from chain.plan import Job, parameter_names, plan, select
 from chain.profiles import Mistake, Profile
-from lib import sources, store
+from lib import published, sources, store
 from lib.fingerprint import notebook
 
 # {notebook: (once for each task and seed, or once for all; the notebooks that it reads from)}; *: of all seeds
@@ -33,6 +33,9 @@ CHAIN = {
     "04_good_subnetworks": ("once", ("01_finetune", "02_magnitude_pruning", "03_structured_pruning")),
     "05_retrain_tickets": ("each", ("01_finetune", "02_magnitude_pruning", "03_structured_pruning*")),
     "06_all_tickets_win": ("once", ("05_retrain_tickets",)),
+    "07_stability": ("once", ("01_finetune", "03_structured_pruning")),
+    "08_attention_patterns": ("once", ("01_finetune", "03_structured_pruning")),
+    "09_task_overlap": ("once", ("03_structured_pruning",)),
 }
 
 
@@ -68,21 +71,26 @@ def _parser() -> argparse.ArgumentParser:
 def run(options: argparse.Namespace, console: Console) -> int:
     """Plan, then execute what is not done yet."""
     profile = narrowed(profiles.read(options.profile), options.tasks, options.seeds)
-    if os.environ.get("GLUE_DIR"):
-        os.environ["GLUE_DIR"] = str(Path(os.environ["GLUE_DIR"]).resolve())  # notebooks run in a folder of their own
+    for variable in ("GLUE_DIR", "MASKS_DIR"):
+        if os.environ.get(variable):
+            os.environ[variable] = str(Path(os.environ[variable]).resolve())  # notebooks run in a folder of their own
     if options.jobs is not None and options.jobs < 1:
         raise Mistake(f"--jobs {options.jobs}: there must be at least one worker")
+    try:
+        chain, masks = what_to_run(profile, console)
+        if masks:
+            origins = {}
+        elif options.dry_run:
+            origins = recorded_origins(options.profile)
+        else:
+            with console.status("looking for the encoder and the rows"):
+                origins = sources.locate(profile.encoder, profile.tasks, profile.look_in)
+        wanted = select(plan(chain, options.profile, profile, origins, masks), chain, options.only)
+    except ValueError as fault:  # a package with another checksum, a row with a label that is none, a mask that is none
+        raise Mistake(str(fault)) from None
     if options.dry_run:
-        jobs = select(plan(CHAIN, options.profile, profile, recorded_origins(options.profile)), CHAIN, options.only)
-        show_plan(console, jobs, profile, options)
+        show_plan(console, wanted, profile, options)
         return 0
-    with console.status("looking for the encoder and the rows"):
-        try:
-            origins = sources.locate(profile.encoder, profile.tasks, profile.look_in)
-        except ValueError as fault:  # a package with another checksum, a row with a label that is none
-            raise Mistake(str(fault)) from None
-    everything = plan(CHAIN, options.profile, profile, origins)
-    wanted = select(everything, CHAIN, options.only)
     folder = store.outputs() / options.profile
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock", timeout=0)
@@ -91,6 +99,20 @@ def run(options: argparse.Namespace, console: Console) -> int:
             return execute(console, wanted, profile, options)
     except Timeout:
         raise Mistake(f"another run is writing to {folder}; wait for it, or take another profile") from None
+
+
+def what_to_run(profile: Profile, console: Console) -> tuple[dict, list[published.Published]]:
+    """(chain, masks): the whole chain; or, with published masks, the notebooks that can read them, and the masks."""
+    folder = published.masks_folder(profile.masks_dir)
+    if folder is None:
+        return CHAIN, []
+    masks = list(published.pruned("", profile.tasks, profile.seeds, folder).values())
+    if not masks:
+        raise Mistake(f"{folder} has no masks of {', '.join(profile.tasks)} with seeds {profile.seeds}")
+    chain = {step: ("once", ()) for step in CHAIN if "masks_dir" in parameter_names(step)}
+    numbers = ", ".join(step[:2] for step in chain)
+    console.print(f"The masks are those in {folder}: only {numbers} run.", highlight=False, soft_wrap=True)
+    return chain, masks
 
 
 def narrowed(profile: Profile, tasks: str | None, seeds: str | None) -> Profile:

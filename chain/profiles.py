@@ -1,5 +1,6 @@
 """Profiles: params/*.yaml, read strictly. A mistake stops everything before anything has run, in one sentence each."""
 
+import os
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,6 +9,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from lib.glue import TASKS
+from lib.importance import ESTIMATORS
 from lib.prune import MODES, Magnitude, Structured
 from lib.subnetworks import Retraining
 
@@ -36,6 +38,13 @@ def _once(values: list) -> list:
 Distinct = AfterValidator(_once)
 
 
+def _folder(name: str) -> str:
+    named = os.path.expandvars(name)
+    if "$" in named:
+        raise ValueError(f"{name} names a variable that is not set; set it to a folder")
+    return named and str(Path(named).expanduser().resolve())
+
+
 class Profile(BaseModel):
     """Everything that a run can vary; the names are those of the notebooks' parameters."""
 
@@ -49,9 +58,13 @@ class Profile(BaseModel):
     dev_rows: PositiveInt | None
     stsb_score: Literal["pearson", "pearson_spearman"]
     modes: Annotated[list[Literal["joint", "heads", "mlps"]], Field(min_length=1), Distinct] = list(MODES)
+    estimators: Annotated[list[Literal["per_example", "per_batch", "running"]], Distinct] = list(ESTIMATORS)
     magnitude: Magnitude = Magnitude()
     structured: Structured = Structured()
     retraining: Retraining = Retraining()
+    examples: PositiveInt = 100
+    annotated_dir: Annotated[str, AfterValidator(_folder)] = ""
+    masks_dir: Annotated[str, AfterValidator(_folder)] = ""
     jobs_per_card: PositiveInt = 1
 
 

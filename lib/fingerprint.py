@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-SHOWING = ("lib.plots", "lib.teach")
+SHOWING = ("lib.plots", "lib.plots.reading", "lib.teach")
 
 
 def fingerprint(step: str, parameters: Mapping[str, Any], reads: Iterable[str], facts: Mapping[str, Any]) -> str:

@@ -30,6 +30,12 @@ def number(item: str, task: str, group: str | None = None) -> tuple[float, float
     return float(row["value"]), float(row["std"]), str(row["source"])
 
 
+def items(task: str, group: str) -> list[str]:
+    """The names of a group's items that the paper gives for a task."""
+    table = numbers()
+    return table[(table["task"] == task) & (table["group"] == group)]["item"].tolist()
+
+
 @dataclass(frozen=True)
 class Ours:
     """A number of ours and where the paper has its own. values: one for each seed."""

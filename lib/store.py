@@ -139,7 +139,7 @@ class Place:
 
     def finish(self, **facts) -> list[str]:
         """Note that everything here is complete; returns the names of this run's artefacts."""
-        names = sorted(path.name for path in self.folder.iterdir() if self.has(path.name))
+        names = sorted(path.name for path in self.folder.glob("*.*") if self.has(path.name))
         with _atomic(self.path(DONE)) as temporary:
             _write(
                 temporary, {"fingerprint": self.fingerprint, "appearance": appearance(), "artefacts": names, **facts}

@@ -19,6 +19,9 @@ def stack(places: Sequence[Place], mode: str | None = None) -> tuple[np.ndarray,
         tables = [place.load("survivors.safetensors")[0] for place in places]
         parts = [(table["heads"], table["mlps"]) for table in tables]
     heads, mlps = zip(*parts, strict=True)
+    if len({part.shape for part in heads}) > 1:
+        said = ", ".join(f"{place.name} {part.shape}" for place, part in zip(places, heads, strict=True))
+        raise ValueError(f"the masks are of different models, with different numbers of layers or heads: {said}")
     return np.stack(heads), np.stack(mlps)
 
 

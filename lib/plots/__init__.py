@@ -1,4 +1,7 @@
-"""Figures: tables in, a figure out. Nothing is computed here that a reader could want to know."""
+"""Figures: tables in, a figure out. Nothing is computed here that a reader could want to know.
+
+Here are those of notebooks 01 to 06; those of 07 to 09 are in `reading`.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,7 +39,7 @@ def score_spread(resampled: np.ndarray, full: float, lines: Mapping[str, float],
             axes.axvline(value, color=colour, linestyle=style, label=f"{name}: {value:.3f}")
     axes.set(xlabel=f"{metric} on dev", ylabel="samples", title=f"{task}: the full model", xlim=(low - 0.03, 1.01))
     axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1))
-    return _finish(figure)
+    return finish(figure)
 
 
 def trail(axes: Axes, table: pd.DataFrame, colour: str, label: str) -> None:
@@ -78,7 +81,7 @@ def magnitude(
     left.set(xlabel="weights left", title=title)
     left.legend(frameon=False, fontsize=8)
     units(right, heads, mlps, "share of weights that survive", form=".2f", span=None)
-    return _finish(figure)
+    return finish(figure)
 
 
 def structured(
@@ -105,7 +108,7 @@ def structured(
     right.set(
         xlabel="importance of a head (ℓ2-normalised in its layer)", ylabel="heads", title="full model, iteration 1"
     )
-    return _finish(figure)
+    return finish(figure)
 
 
 def units(
@@ -167,7 +170,7 @@ def unit_panels(panels: Mapping[str, Panel]) -> Figure:
     figure, axes = plt.subplots(1, len(panels), figsize=(6.6 * len(panels), 0.9 + 0.42 * layers), squeeze=False)
     for ax, (title, one) in zip(axes[0], panels.items(), strict=True):
         units(ax, one.heads, one.mlps, title, ".2f", one.span, one.spread)
-    return _finish(figure)
+    return finish(figure)
 
 
 @dataclass(frozen=True)
@@ -196,7 +199,7 @@ def tickets(rows: Sequence[Sequence[Bars]], labels: Sequence[str], full_label: s
         axes_row[0].set_ylabel(label)
         for axes in axes_row[len(panels) :]:
             axes.set_axis_off()
-    return _legend_below(_finish(figure), ncols=4)
+    return legend_below(finish(figure), ncols=4)
 
 
 def _bars(axes: Axes, panel: Bars, full_label: str) -> None:
@@ -208,6 +211,8 @@ def _bars(axes: Axes, panel: Bars, full_label: str) -> None:
     axes.axhline(panel.full, color="0.2", linestyle="--", linewidth=1, label=full_label, zorder=4)
     if np.isfinite(panel.majority):
         axes.axhline(panel.majority, color="0.2", linestyle=":", linewidth=1.2, label="majority class", zorder=4)
+    if (panel.means < 0).any(axis=None):
+        axes.axhline(0, color="0.2", linewidth=0.6, zorder=1)
     axes.set_xticks(at, panel.means.index)
     axes.set_title(panel.title, fontsize=9)
 
@@ -227,17 +232,18 @@ def epochs(scores: Mapping[str, pd.DataFrame], metrics: Mapping[str, str], good:
         axes.plot(table.columns, table.mean(), color=BLUE, marker="o", label="mean of the seeds (grey: each)")
         axes.axhline(good[task], color=GREEN, linestyle="--", linewidth=1, label="good subnetworks, retrained")
         axes.set(title=task, xlabel="epoch", ylabel=f"{metrics[task]} on dev", xticks=table.columns)
-    return _legend_below(_finish(figure), ncols=2)
+    return legend_below(finish(figure), ncols=2)
 
 
-def _finish(figure: Figure) -> Figure:
+def finish(figure: Figure) -> Figure:
+    """No frames, and labels that do not run into one another."""
     for axes in figure.axes:
         axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
     return figure
 
 
-def _legend_below(figure: Figure, ncols: int) -> Figure:
+def legend_below(figure: Figure, ncols: int) -> Figure:
     """One legend for all panels, with what the first one shows."""
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=ncols, frameon=False, fontsize=9)
