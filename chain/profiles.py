@@ -63,6 +63,7 @@ class Profile(BaseModel):
     structured: Structured = Structured()
     retraining: Retraining = Retraining()
     examples: PositiveInt = 100
+    training_steps: PositiveInt = 300
     annotated_dir: Annotated[str, AfterValidator(_folder)] = ""
     masks_dir: Annotated[str, AfterValidator(_folder)] = ""
     jobs_per_card: PositiveInt = 1

@@ -32,6 +32,7 @@ def tiny():
 def outputs(tmp_path, monkeypatch):
     """An outputs folder of the test's own."""
     monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path / "outputs"))
+    monkeypatch.delenv("MASKS_DIR", raising=False)
     return tmp_path / "outputs"
 
 
@@ -56,6 +57,22 @@ def published():
         return tuple(np.stack([np.load(s / f"{n}_mask.npy") for s in seeds]).astype(bool) for n in ("head", "mlp"))
 
     return load
+
+
+@pytest.fixture()
+def masks_dir(tmp_path):
+    """A masks/ folder as the authors publish it, made up: two tasks × three seeds, 3 layers × 4 heads."""
+    draw = np.random.default_rng(0)
+    for task in ("SST-2", "RTE"):
+        for seed in (42, 86, 71):
+            for kind, names in (("heads_mlps", ("head", "mlp")), ("heads", ("head",)), ("mlps", ("mlp",))):
+                place = tmp_path / "masks" / kind / task / f"seed_{seed}"
+                place.mkdir(parents=True)
+                for name in names:
+                    shape = (3, 4) if name == "head" else (3,)
+                    np.save(place / f"{name}_mask.npy", (draw.random(shape) < 0.6).astype(np.float32))
+                    np.save(place / f"{name}_importance.npy", draw.random(shape).astype(np.float32))
+    return tmp_path / "masks"
 
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -77,7 +77,8 @@ def test_figures_are_shown_and_nothing_else_is_on_the_path(tmp_path):
 
 
 def command(*arguments, outputs, check=None, **variables):
-    environment = os.environ | {"OUTPUTS_DIR": str(outputs), "COLUMNS": "200"} | variables
+    mine = {"OUTPUTS_DIR": str(outputs), "COLUMNS": "200"}
+    environment = {k: v for k, v in os.environ.items() if k != "MASKS_DIR"} | mine | variables
     line = [sys.executable, str(ROOT / "run_all.py"), *arguments]
     done = subprocess.run(line, capture_output=True, text=True, env=environment, timeout=300)
     assert check is None or done.returncode == check, done.stdout + done.stderr
@@ -102,8 +103,25 @@ def test_mistakes_stop_everything_before_anything_runs(tmp_path):
 
 def test_a_dry_run_shows_the_plan_and_does_nothing(tmp_path):
     said = command("--profile", "laptop", "--dry-run", outputs=tmp_path, check=0)
-    assert "110 of 110 jobs to do" in said and re.search(r"01_finetune.*WNLI.*1337 42 86.*635.*71", said)
+    assert "113 of 113 jobs to do" in said and re.search(r"01_finetune.*WNLI.*1337 42 86.*635.*71", said)
     assert not tmp_path.exists() or not list(tmp_path.iterdir())
+
+
+def test_published_masks_go_through_the_notebooks_that_can_read_them(tmp_path, masks_dir):
+    some = ("--profile", "published", "--tasks", "SST-2,RTE,CoLA", "--seeds", "42,86,71")
+    assert "$MASKS_DIR names a variable that is not set" in command(*some, outputs=tmp_path, check=2)
+    outputs = tmp_path / "outputs"
+    said = command(*some, outputs=outputs, check=0, MASKS_DIR=str(masks_dir))
+    assert "only 04, 07, 09 run" in said and "3 done" in said
+    assert "All 3 jobs are done already" in command(*some, outputs=outputs, check=0, MASKS_DIR=str(masks_dir))
+    executed = (outputs / "published" / "notebooks" / "07_stability.ipynb").read_text()
+    assert "masks published by the paper's authors" in executed and "CoLA   seeds none" in executed
+    assert (outputs / "published" / "tables" / "stability_heads.csv").read_text().count("\n") == 3
+    (masks_dir / "heads_mlps" / "RTE" / "seed_86" / "head_mask.npy").write_bytes(b"torn")
+    said = command(*some, outputs=outputs, check=1, MASKS_DIR=str(masks_dir))
+    assert "3 failed" in said and "head_mask.npy is not an array in numpy's format" in said
+    said = command(*some, outputs=outputs, check=2, MASKS_DIR=str(tmp_path / "outputs"))
+    assert "has none of the folders heads_mlps, heads, mlps" in said and "Traceback" not in said
 
 
 def test_a_second_run_on_the_same_outputs_says_so_and_leaves(tmp_path):
@@ -166,10 +184,10 @@ def scheduler(tmp_path_factory):
 def test_the_smoke_chain_on_a_scheduler_with_two_workers(scheduler):
     address, outputs = scheduler
     said = command("--profile", "smoke", "--scheduler", address, outputs=outputs, check=0)
-    assert "2 workers" in said and "10 done" in said
-    assert len(list((outputs / "smoke" / "notebooks").glob("*.ipynb"))) == 10
+    assert "2 workers" in said and "13 done" in said
+    assert len(list((outputs / "smoke" / "notebooks").glob("*.ipynb"))) == 13
     again = command("--profile", "smoke", "--scheduler", address, outputs=outputs, check=0)
-    assert "All 10 jobs are done already" in again
+    assert "All 13 jobs are done already" in again
     (outputs / "smoke" / "02_magnitude_pruning" / "SST-2" / "seed_42" / "done.json").unlink()
     said = command("--profile", "smoke", "--scheduler", address, outputs=outputs, check=0)
     assert "1 done" in said, "what was done stays done"
