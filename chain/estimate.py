@@ -19,6 +19,7 @@ EPOCHS = 3
 TRAININGS = {"01": 1, "05": 7}
 # passes of the whole model over dev: m-pruning's rounds; what a mode of s-pruning comes to; the subnetworks of 05
 PASSES = {"02": 9, "03": 9, "05": 9}
+ONCE = {"07": 2, "08": 8}  # seconds for each task and seed, of the notebooks that run once for all
 NOTES = "seconds.json"
 
 
@@ -28,7 +29,7 @@ def seconds(job: Job, profile: Profile) -> float:
     if before:
         return before
     if job.place.task is None:
-        return OVERHEAD
+        return OVERHEAD + ONCE.get(job.step[:2], 0) * len(profile.tasks) * len(profile.seeds)
     (train, dev), tokens = _rows(job.place.task, profile), TOKENS[job.place.task]
     forward = 2 * LINEAR_WEIGHTS.get(profile.encoder, BERT_BASE) / FLOPS
     number = job.step[:2]

@@ -21,7 +21,11 @@ from lib.store import Place
 KINDS, STATES = ("good", "random", "bad"), ("pruned", "retrained")
 GROUPS = ("s-pruning", "m-pruning", "super-survivors")
 LEAST_SEEDS = 3  # with fewer, no interval is given
-BASELINES = [f"{kind}, {table} embeddings" for kind in ("CBOW", "BiLSTM") for table in ("frozen", "learned")]
+BASELINES = {  # what needs no Transformer: {name: (kind, are the word embeddings learned?)}
+    f"{kind}, {'learned' if learned else 'frozen'} embeddings": (kind, learned)
+    for kind in ("CBOW", "BiLSTM")
+    for learned in (False, True)
+}
 RANDOM_INIT = "Random init + random s-pruning"
 QUOTED = ["CBOW", "BILSTM + GloVe", "BILSTM + ELMO"]
 

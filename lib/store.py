@@ -24,10 +24,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from safetensors import safe_open
-from safetensors.numpy import save_file
-
+from lib import formats
 from lib.fingerprint import ROOT, appearance, fingerprint
 
 PACKAGES = ("torch", "transformers", "numpy", "scikit-learn", "scipy")
@@ -48,8 +45,7 @@ def executed_notebook(profile: str, step: str, task: str | None = None, seed: in
 class Place:
     """The folder of one step, for one task and seed or for all: it saves and loads artefacts by name.
 
-    The suffix of a name is its format: .npy an array, .safetensors (tensors, metadata), .json plain values, .csv and
-    .md text, .png and .svg a matplotlib figure.
+    The suffix of a name is its format; `formats` says which.
     """
 
     profile: str
@@ -77,7 +73,7 @@ class Place:
     def save(self, name: str, value, seconds: float | None = None, **facts) -> None:
         """Write an artefact, then its provenance; seconds: what computing it took; facts: whatever else to note."""
         with _atomic(self.path(name)) as temporary:
-            _write(temporary, value)
+            formats.write(temporary, value)
         record = {
             "fingerprint": self.fingerprint,
             "parameters": dict(self.parameters),
@@ -88,7 +84,7 @@ class Place:
             **facts,
         }
         with _atomic(self.path(f"{name}.json")) as temporary:
-            _write(temporary, record)
+            formats.write(temporary, record)
 
     def publish(self, name: str, thing) -> None:
         """Put a figure (PNG and SVG) or a table (CSV and Markdown) where people look for them."""
@@ -126,7 +122,7 @@ class Place:
             raise ValueError(
                 f"{self.path(name)} is damaged (its checksum differs from the one noted); delete it and run again"
             )
-        return _read(self.path(name))
+        return formats.read(self.path(name))
 
     def load_or(self, name: str, compute: Callable[[], Any]):
         """The artefact, if this code with these parameters has made it; else compute it, save it, return it."""
@@ -135,13 +131,13 @@ class Place:
         start = time.perf_counter()
         value = compute()
         self.save(name, value, time.perf_counter() - start)
-        return _read(self.path(name))
+        return formats.read(self.path(name))
 
     def finish(self, **facts) -> list[str]:
         """Note that everything here is complete; returns the names of this run's artefacts."""
         names = sorted(path.name for path in self.folder.glob("*.*") if self.has(path.name))
         with _atomic(self.path(DONE)) as temporary:
-            _write(
+            formats.write(
                 temporary, {"fingerprint": self.fingerprint, "appearance": appearance(), "artefacts": names, **facts}
             )
         return names
@@ -225,39 +221,3 @@ def _atomic(path: Path) -> Iterator[Path]:
         os.replace(name, path)
     finally:
         Path(name).unlink(missing_ok=True)
-
-
-def _write(path: Path, value) -> None:
-    match path.suffix:
-        case ".npy":
-            np.save(path, np.asarray(value), allow_pickle=False)
-        case ".safetensors":
-            tensors, metadata = value
-            save_file({name: np.ascontiguousarray(array) for name, array in tensors.items()}, path, metadata)
-        case ".json":
-            path.write_text(json.dumps(value, indent=1, default=_plain) + "\n")
-        case ".csv" | ".md":
-            path.write_text(value)
-        case ".png" | ".svg":
-            value.savefig(path, dpi=150, bbox_inches="tight")
-        case suffix:
-            raise ValueError(f"no artefact is written as {suffix!r}")
-
-
-def _plain(value):
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(f"{value!r} is not a plain value that JSON can hold")
-
-
-def _read(path: Path):
-    match path.suffix:
-        case ".npy":
-            return np.load(path, allow_pickle=False)
-        case ".safetensors":
-            with safe_open(path, "np") as file:
-                return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-        case ".json":
-            return json.loads(path.read_text())
-        case _:
-            return path.read_text() if path.suffix in (".csv", ".md", ".svg") else path.read_bytes()

@@ -75,4 +75,7 @@ def masks_dir(tmp_path):
     return tmp_path / "masks"
 
 
+torch.set_num_threads(
+    1
+)  # as workers do: two threads that wait for one another on a busy machine take ten times as long
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,8 @@ from lib.masks import Mask
 def test_maps_equal_the_models_own_attention(tiny):
     model, data = tiny
     model.encoder.set_attn_implementation("eager")
-    for row, (raw, _) in zip((0, 3), attention.maps(model, data, (0, 3)), strict=True):
+    endless = attention.maps(model, data, itertools.cycle((0, 3)))  # one example at a time, so this ends
+    for row, (raw, _) in zip((0, 3), endless, strict=False):
         inputs, _ = data.batch([row])
         with torch.no_grad():
             theirs = model.encoder(**inputs, output_attentions=True).attentions
