@@ -24,6 +24,7 @@ def pytest_collection_modifyitems(session, config, items):
     folder = tempfile.TemporaryDirectory(prefix="nbval-")
     config.add_cleanup(folder.cleanup)
     os.environ["OUTPUTS_DIR"] = folder.name
+    os.environ.pop("MASKS_DIR", None)  # the masks are to be those of the notebooks before
     profile = profiles.read("smoke")
     one_seed = profiles.checked({**dict(profile), "seeds": profile.seeds[:1]}, "the profile smoke")
     jobs = plan.plan(run_all.CHAIN, "smoke", one_seed, {})

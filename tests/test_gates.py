@@ -3,9 +3,11 @@ import pytest
 import torch
 from torch.nn.functional import gelu, layer_norm, scaled_dot_product_attention
 
-from lib import gates
+from lib import attention, gates
+from lib.batches import Encoded
 from lib.compact import compact
 from lib.masks import Mask, WeightMask
+from lib.models import SentenceClassifier
 
 
 def logits(model, data, mask=None):
@@ -126,6 +128,13 @@ def test_encoders_with_berts_layout_work_by_any_name(encoder):
     with torch.no_grad():
         assert torch.allclose(compact(encoder, mask)(**inputs).last_hidden_state, masked, atol=1e-6)
         assert not torch.allclose(encoder(**inputs).last_hidden_state, masked)
+        encoder.set_attn_implementation("eager")
+        theirs = torch.cat(
+            encoder(**{name: part[:1] for name, part in inputs.items()}, output_attentions=True).attentions
+        )
+    model = SentenceClassifier(encoder, 2, "mean", torch.Generator())
+    row = Encoded([{"input_ids": inputs["input_ids"][0].tolist()}], np.zeros(1, np.int64), 0)
+    assert np.allclose(next(attention.maps(model, row, [0]))[0], theirs, atol=1e-6)
 
 
 def test_another_architecture_is_refused_in_a_sentence():
