@@ -17,7 +17,7 @@ OVERHEAD = 9  # seconds: a kernel, its imports, its figures
 EPOCHS = 3
 # trainings of the whole model; 05: three m-subnetworks, and eight smaller ones, one of them for six epochs
 TRAININGS = {"01": 1, "05": 7}
-# passes of the whole model over dev: m-pruning's rounds; what a mode of s-pruning comes to; the subnetworks of 05
+# passes of the whole model over dev: m-pruning's rounds; what a search of s-pruning comes to; the subnetworks of 05
 PASSES = {"02": 9, "03": 9, "05": 9}
 ONCE = {"07": 2, "08": 8}  # seconds for each task and seed, of the notebooks that run once for all
 NOTES = "seconds.json"
@@ -34,7 +34,8 @@ def seconds(job: Job, profile: Profile) -> float:
     forward = 2 * LINEAR_WEIGHTS.get(profile.encoder, BERT_BASE) / FLOPS
     number = job.step[:2]
     trainings = TRAININGS.get(number, 0)
-    passes = PASSES.get(number, 1) * (len(profile.modes) if number == "03" else 1)
+    searches = len(profile.modes) + len(profile.estimators) - 1
+    passes = PASSES.get(number, 1) * (searches if number == "03" else 1)
     return OVERHEAD + forward * (trainings * EPOCHS * 3 * train * tokens[0] + passes * dev * tokens[1])
 
 
