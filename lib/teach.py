@@ -2,7 +2,7 @@
 
 import inspect
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,17 @@ def caption(place: Place, encoder: str, rows: str, seeds: Sequence[int]) -> Mark
     caveat = CAVEATS.get(encoder)
     parts = [f"profile {place.profile}", encoder + (f" ({caveat})" if caveat else ""), rows, seeds_said]
     return Markdown(f"*{'; '.join(parts)}.*")
+
+
+def rows(results: Mapping[str, Mapping[str, Any]]) -> str:
+    """What each task's rows are, for a caption; tasks of which the same is said together.
+
+    results: {task: what notebook 01 left as result.json}.
+    """
+    tasks: dict[str, list[str]] = {}
+    for task, result in results.items():
+        tasks.setdefault(result["about"], []).append(task)
+    return "; ".join(f"{', '.join(names)}: {about}" for about, names in tasks.items())
 
 
 def check(function: Callable, *cases: tuple[tuple, Any], hint: str = "") -> None:

@@ -41,5 +41,10 @@ def test_the_checker_says_what_is_wrong_and_never_raises(capsys):
     assert said[3].startswith("✓") and said[3].endswith("all 1 cases are right")
 
 
+def test_rows_of_which_the_same_is_said_are_said_once():
+    results = {"CoLA": {"about": "a folder"}, "RTE": {"about": "the hub"}, "MRPC": {"about": "a folder"}}
+    assert teach.rows(results) == "CoLA, MRPC: a folder; RTE: the hub"
+
+
 def test_sources_are_shown_whole():
     assert "def super_survivors" in teach.show_source(survival.super_survivors).data
