@@ -73,7 +73,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     profile = narrowed(profiles.read(options.profile), options.tasks, options.seeds)
     for variable in ("GLUE_DIR", "MASKS_DIR"):
         if os.environ.get(variable):
-            os.environ[variable] = str(Path(os.environ[variable]).resolve())  # notebooks run in a folder of their own
+            os.environ[variable] = str(Path(os.environ[variable]).expanduser().resolve())  # kernels run elsewhere
     if options.jobs is not None and options.jobs < 1:
         raise Mistake(f"--jobs {options.jobs}: there must be at least one worker")
     try:
