@@ -39,9 +39,9 @@ def _modules(sources: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _contents(module: Path) -> list[str]:
-    """What a module says: its code, and the tables beside it that it names."""
+    """What a module says: its code, and the tables beside it, or in a folder there, that it names."""
     source = module.read_text()
-    tables = [table.read_text() for table in sorted(module.parent.glob("*.csv")) if table.name in source]
+    tables = [table.read_text() for table in sorted(module.parent.rglob("*.csv")) if table.name in source]
     return [_tree(source), *tables]
 
 

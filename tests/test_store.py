@@ -150,11 +150,13 @@ def test_work_depends_on_its_modules_and_facts_and_on_no_notebook():
     assert key != fingerprint.of_work(["lib.retrain", "lib.baselines"], facts)
 
 
-def test_a_table_beside_a_module_counts_as_its_code(tmp_path):
-    (tmp_path / "numbers.csv").write_text("a\n1\n")
+@pytest.mark.parametrize("name", ["numbers.csv", "folder/numbers.csv"])
+def test_a_table_beside_a_module_counts_as_its_code(tmp_path, name):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / name).write_text("a\n1\n")
     (tmp_path / "reads.py").write_text('PATH = "numbers.csv"')
     (tmp_path / "other.py").write_text("PATH = None")
     before = [fingerprint._contents(tmp_path / name) for name in ("reads.py", "other.py")]
-    (tmp_path / "numbers.csv").write_text("a\n2\n")
+    (tmp_path / name).write_text("a\n2\n")
     after = [fingerprint._contents(tmp_path / name) for name in ("reads.py", "other.py")]
     assert before[0] != after[0] and before[1] == after[1]
