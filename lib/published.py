@@ -45,7 +45,7 @@ def masks_folder(masks_dir: str = "") -> Path | None:
 
 def pruned(
     profile: str, tasks: Sequence[str], seeds: Sequence[int], folder: Path | None
-) -> dict[tuple[str, int], object]:
+) -> dict[tuple[str, int], "Place | Published"]:
     """{(task, seed): what has the masks}, of all that are there: published ones, or places of notebook 03."""
     each = [(task, seed) for task in tasks for seed in seeds]
     found = {pair: Place(profile, STEP, *pair) if folder is None else Published(folder, *pair) for pair in each}
@@ -89,10 +89,6 @@ class Published:
         path = self._folder(mode) / what
         if not path.exists() and self._left_out(mode, what):
             return np.ones_like(self.load(f"joint_{what}"))
-        if not path.exists():
-            raise FileNotFoundError(
-                f"{path} is not there; copy it from the authors' repository, or leave {self.task} out"
-            )
         array = _checked(path, 2 if what.startswith("head") else 1)
         partner = path.with_name(what.replace("head_", "mlp_") if "head_" in what else what.replace("mlp_", "head_"))
         if partner.exists() and len(_checked(partner, 3 - array.ndim)) != len(array):
@@ -129,9 +125,8 @@ def plain_array(path: Path, dimensions: int) -> np.ndarray:
         with open(path, "rb") as file:
             array = np.lib.format.read_array(file, allow_pickle=False)  # np.load would open archives, too
     except (ValueError, EOFError, OSError, MemoryError, SyntaxError) as fault:
-        raise _refused(
-            path, f"is not an array in numpy's format, or holds objects ({' '.join(str(fault).split())[:80]})"
-        ) from None
+        said = " ".join(str(fault).split())[:80]
+        raise _refused(path, f"is not an array in numpy's format, or holds objects ({said})") from None
     if array.dtype.kind not in "biuf":
         raise _refused(path, f"holds {array.dtype}, not numbers")
     if array.ndim != dimensions or not array.size:
