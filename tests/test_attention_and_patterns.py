@@ -1,3 +1,4 @@
+import copy
 import itertools
 
 import numpy as np
@@ -12,7 +13,7 @@ from lib.masks import Mask
 
 
 def test_maps_equal_the_models_own_attention(tiny):
-    model, data = tiny
+    model, data = copy.deepcopy(tiny[0]), tiny[1]  # output_attentions leaves hooks behind in the model
     model.encoder.set_attn_implementation("eager")
     endless = attention.maps(model, data, itertools.cycle((0, 3)))  # one example at a time, so this ends
     for row, (raw, _) in zip((0, 3), endless, strict=False):
@@ -21,6 +22,8 @@ def test_maps_equal_the_models_own_attention(tiny):
             theirs = model.encoder(**inputs, output_attentions=True).attentions
         assert np.allclose(raw, torch.cat(theirs), atol=1e-6)
         assert np.allclose(raw.sum(-1), 1, atol=1e-6)
+    whole = list(attention.maps(tiny[0], data, [0]))
+    assert whole and not any(module._forward_pre_hooks for module in tiny[0].modules()), "lib's own hooks are gone"
 
 
 def test_normed_maps_weigh_what_each_head_adds(tiny):
