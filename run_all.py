@@ -101,12 +101,13 @@ def run(options: argparse.Namespace, console: Console) -> int:
         raise Mistake(f"another run is writing to {folder}; wait for it, or take another profile") from None
 
 
-def what_to_run(profile: Profile, console: Console) -> tuple[dict, list[published.Published]]:
-    """(chain, masks): the whole chain; or, with published masks, the notebooks that can read them, and the masks."""
+def what_to_run(profile: Profile, console: Console) -> tuple[dict, list[str]]:
+    """(chain, masks): the whole chain; or, with published masks, the notebooks that read them, and fingerprints."""
     folder = published.masks_folder(profile.masks_dir)
     if folder is None:
         return CHAIN, []
-    masks = list(published.pruned("", profile.tasks, profile.seeds, folder).values())
+    found = published.pruned("", profile.tasks, profile.seeds, folder).values()
+    masks = [one.done()["fingerprint"] for one in found]
     if not masks:
         raise Mistake(f"{folder} has no masks of {', '.join(profile.tasks)} with seeds {profile.seeds}")
     chain = {step: ("once", ()) for step in CHAIN if "masks_dir" in parameter_names(step)}

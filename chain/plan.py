@@ -9,7 +9,6 @@ from typing import Any
 from chain.profiles import Mistake, Profile
 from lib import store
 from lib.fingerprint import notebook
-from lib.published import Published
 from lib.store import Place
 
 
@@ -46,14 +45,14 @@ def plan(
     name: str,
     profile: Profile,
     origins: Mapping[str, str],
-    masks: Sequence[Published] = (),
+    masks: Sequence[str] = (),
 ) -> list[Job]:
     """All jobs of a chain, in an order in which each comes after what it reads.
 
     chain: {step: (scope, steps it reads)}; scope "each" is once per task and seed, "once" is once for all. A * behind
     a step that is read: its jobs of all seeds of the task, not of the same seed only. name: the profile's. origins: as
-    `lib.sources.locate` gives them; a job's results depend on them. masks: published ones, which the jobs read in the
-    place of other jobs' results.
+    `lib.sources.locate` gives them; a job's results depend on them. masks: the fingerprints of published ones, which
+    the jobs read in the place of other jobs' results.
     """
     jobs: dict[tuple, Job] = {}
     for step, (scope, reads) in chain.items():
@@ -67,8 +66,8 @@ def plan(
             upstream = [job for key, job in jobs.items() if _reads(reads, key, task, seed)]
             facts = {} if reads or masks else {"encoder": origins.get("encoder"), "rows": origins.get(task)}
             parameters = {parameter: values[parameter] for parameter in wanted}
-            read = [job.place.fingerprint for job in upstream] or [one.done()["fingerprint"] for one in masks]
-            place = store.place_of(step, parameters, read, facts)
+            read = [job.place.fingerprint for job in upstream]
+            place = store.place_of(step, parameters, read or masks, facts)
             jobs[step, task, seed] = Job(place, tuple(upstream))
     return list(jobs.values())
 

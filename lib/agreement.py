@@ -99,12 +99,21 @@ class Permutation(NamedTuple):
     p: float
 
 
+def against_chance(alike: float, drawn: np.ndarray) -> Permutation:
+    """What is there against what was drawn at random, float [draws].
+
+    It counts as one of the draws, so p is never 0; as sums of floats may differ in their last digits, a draw that is
+    as large up to 1e-9 counts as such.
+    """
+    return Permutation(alike, float(drawn.mean()), float((1 + (drawn >= alike - 1e-9).sum()) / (1 + len(drawn))))
+
+
 def permutation_test(masks: np.ndarray, seed: int = 0, draws: int = 10_000, within_layers: bool = False) -> Permutation:
     """Are the seeds' masks more alike than masks of the same sizes drawn at random? The question of §5.1.
 
     Each seed's kept units are dealt out anew, over all units, or within_layers, where each layer keeps its number.
-    At given sizes the mean number of shared units and Fleiss' κ order masks alike, so this is κ's test, too. The p
-    counts the masks themselves among the draws, and so is never 0. nan where no draw can differ.
+    At given sizes the mean number of shared units and Fleiss' κ order masks alike, so this is κ's test, too. nan where
+    no draw can differ.
     """
     kept = units_of(masks)
     layers = kept.reshape(np.shape(masks)[0], np.shape(masks)[1] if within_layers else 1, -1)
@@ -115,8 +124,7 @@ def permutation_test(masks: np.ndarray, seed: int = 0, draws: int = 10_000, with
     counts = sum(draw.permuted(np.broadcast_to(one, (draws, *one.shape)), axis=2).astype(np.int16) for one in layers)
     number = len(kept) * (len(kept) - 1) / 2
     shared = lambda count: (count * (count - 1) // 2).reshape(*count.shape[:-2], -1).sum(-1) / number  # noqa: E731
-    alike, drawn = float(shared(layers.sum(0))), shared(counts)
-    return Permutation(alike, float(drawn.mean()), float((1 + (drawn >= alike - 1e-9).sum()) / (1 + draws)))
+    return against_chance(float(shared(layers.sum(0))), shared(counts))
 
 
 def holm(p_values: Sequence[float]) -> np.ndarray:

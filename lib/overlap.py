@@ -12,7 +12,7 @@ from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import squareform
 from scipy.stats import rankdata
 
-from lib.agreement import NAN, Permutation, holm, units_of
+from lib.agreement import NAN, Permutation, against_chance, holm, units_of
 from lib.results import interval
 
 
@@ -44,8 +44,7 @@ def permutation_test(masks_a: np.ndarray, masks_b: np.ndarray, seed: int = 0, dr
     together = a.T.astype(np.float64) @ b  # [unit of a, unit of b]: the number of seeds in which both are kept
     renamed = np.random.default_rng(seed).permuted(np.tile(np.arange(len(together)), (draws, 1)), axis=1)
     drawn = together[np.arange(len(together)), renamed].sum(1) / len(a)
-    shared = float(np.trace(together)) / len(a)
-    return Permutation(shared, float(drawn.mean()), float((1 + (drawn >= shared - 1e-9).sum()) / (1 + draws)))
+    return against_chance(float(np.trace(together)) / len(a), drawn)
 
 
 def table(masks: Mapping[str, np.ndarray], seed: int = 0, draws: int = 10_000) -> pd.DataFrame:
@@ -111,14 +110,13 @@ def seeds_agree(apart: np.ndarray, seed: int = 0, draws: int = 2_000) -> tuple[f
 
     def alike(orders: Iterable[np.ndarray]) -> float:
         named = [part[np.ix_(order, order)][upper] for part, order in zip(square, orders, strict=True)]
-        return float(
-            (np.square(np.sum(named, axis=0)).sum() - seeds) / (seeds * (seeds - 1))
-        )  # mean over pairs of seeds
+        # the squared length of a sum of unit vectors holds all their correlations: the mean over pairs of seeds
+        return float((np.square(np.sum(named, axis=0)).sum() - seeds) / (seeds * (seeds - 1)))
 
     draw = np.random.default_rng(seed)
     there = alike([np.arange(tasks)] * seeds)
     drawn = [alike([draw.permutation(tasks) for _ in range(seeds)]) for _ in range(draws)]
-    return there, float((1 + (np.array(drawn) >= there - 1e-9).sum()) / (1 + draws))
+    return there, against_chance(there, np.array(drawn)).p
 
 
 def clusters(apart: np.ndarray) -> np.ndarray:

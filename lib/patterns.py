@@ -5,6 +5,7 @@ bound on what heads could say about language, not a measure of it.
 """
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -172,14 +173,13 @@ def annotated(folder: str, kind: str) -> tuple[list[np.ndarray], np.ndarray]:
 
 
 def _class(label: str, where: str) -> int:
-    words = set(label.lower().replace("_", " ").replace("+", " ").replace("-", " ").replace(",", " ").split()) - {"and"}
-    known = {frozenset(name.split("+")): number for number, name in enumerate(CLASSES)} | {
-        frozenset({"mixed"}): 4,
-        frozenset({"other"}): 4,
-    }
-    if frozenset(words) not in known:
-        raise ValueError(f"{where}: {label!r} is no class; the classes are {', '.join(CLASSES)}")
-    return known[frozenset(words)]
+    words = set(re.split(r"[\s_+,-]+", label.lower())) - {"", "and"}
+    if words in ({"mixed"}, {"other"}):
+        words = {"heterogeneous"}
+    for number, name in enumerate(CLASSES):
+        if words == set(name.split("+")):
+            return number
+    raise ValueError(f"{where}: {label!r} is no class; the classes are {', '.join(CLASSES)}")
 
 
 def split(classes: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:

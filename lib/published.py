@@ -7,6 +7,7 @@ files come from elsewhere and are not trusted: they are small arrays of plain nu
 """
 
 import hashlib
+import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -120,10 +121,9 @@ def plain_array(path: Path, dimensions: int) -> np.ndarray:
     """An untrusted .npy file of so many dimensions, of finite numbers; ValueError in one sentence for all else."""
     if not path.exists():
         raise FileNotFoundError(f"{path} is not there; {WAY_OUT}")
-    _bytes(path)
+    content = io.BytesIO(_bytes(path))
     try:
-        with open(path, "rb") as file:
-            array = np.lib.format.read_array(file, allow_pickle=False)  # np.load would open archives, too
+        array = np.lib.format.read_array(content, allow_pickle=False)  # np.load would open archives, too
     except (ValueError, EOFError, OSError, MemoryError, SyntaxError) as fault:
         said = " ".join(str(fault).split())[:80]
         raise _refused(path, f"is not an array in numpy's format, or holds objects ({said})") from None

@@ -222,17 +222,25 @@ def epochs(scores: Mapping[str, pd.DataFrame], metrics: Mapping[str, str], good:
 
     scores: {task: a row a seed, a column an epoch}; good: the retrained good subnetworks' mean scores.
     """
-    width = min(len(scores), 3)
-    height = -(-len(scores) // width)
-    figure, grid = plt.subplots(height, width, figsize=(3.5 * width, 0.6 + 2.4 * height), squeeze=False)
-    for axes in grid.ravel()[len(scores) :]:
-        axes.set_axis_off()
-    for axes, (task, table) in zip(grid.ravel(), scores.items(), strict=False):
+    figure, panels = panels_of(len(scores), 3.5, 2.4, above=0.6)
+    for axes, (task, table) in zip(panels, scores.items(), strict=True):
         axes.plot(table.columns, table.T, color=GREY, linewidth=0.8)
         axes.plot(table.columns, table.mean(), color=BLUE, marker="o", label="mean of the seeds (grey: each)")
         axes.axhline(good[task], color=GREEN, linestyle="--", linewidth=1, label="good subnetworks, retrained")
         axes.set(title=task, xlabel="epoch", ylabel=f"{metrics[task]} on dev", xticks=table.columns)
     return legend_below(finish(figure), ncols=2)
+
+
+def panels_of(
+    count: int, width: float, height: float, columns: int = 3, above: float = 0.0
+) -> tuple[Figure, Sequence[Axes]]:
+    """So many panels of a size in inches, at most `columns` a row, and room above; the last row's rest stays empty."""
+    across = min(count, columns)
+    down = -(-count // across)
+    figure, grid = plt.subplots(down, across, figsize=(width * across, above + height * down), squeeze=False)
+    for axes in grid.ravel()[count:]:
+        axes.set_axis_off()
+    return figure, grid.ravel()[:count]
 
 
 def finish(figure: Figure) -> Figure:

@@ -5,27 +5,16 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lib.plots import BLUE, GREEN, GREY, ORANGE, finish, legend_below
+from lib.plots import BLUE, GREEN, GREY, ORANGE, finish, legend_below, panels_of
 
 ESTIMATOR_COLOURS = {"per_example": BLUE, "per_batch": ORANGE, "running": GREEN}
 
 
-def _grid(count: int, width: float, height: float, columns: int = 3) -> tuple[Figure, Sequence[Axes]]:
-    """So many panels of a size in inches, at most `columns` a row; the rest of the last row stays empty."""
-    across = min(count, columns)
-    down = -(-count // across)
-    figure, grid = plt.subplots(down, across, figsize=(width * across, height * down), squeeze=False)
-    for axes in grid.ravel()[count:]:
-        axes.set_axis_off()
-    return figure, grid.ravel()[:count]
-
-
 def survival_counts(counts: Mapping[str, tuple[np.ndarray, np.ndarray]], units: str) -> Figure:
     """Notebook 07: in how many seeds units survive, and in how many they would by chance. counts: {title: both}."""
-    figure, panels = _grid(len(counts), 3.6, 2.5)
+    figure, panels = panels_of(len(counts), 3.6, 2.5)
     for axes, (title, (there, chance)) in zip(panels, counts.items(), strict=True):
         seeds = np.arange(len(there))
         axes.bar(seeds, there, color=BLUE, alpha=0.8, label="as it is")
@@ -40,7 +29,7 @@ def importance_by_round(
 ) -> Figure:
     """Notebook 07: the importance of the live heads, round by round (Fig. 3), and how many are exchangeable.
 
-    values: for each round, float [live heads], in falling order of nothing in particular; shares: 0 to 1, or nan.
+    values: for each round, float [live heads], in any order; shares: 0 to 1, or nan.
     """
     figure, axes = plt.subplots(figsize=(max(6.5, 0.62 * len(values)), 3.4))
     at = np.arange(len(values))
@@ -138,7 +127,7 @@ def overlaps(panels: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]]) -> Figure:
 
     tasks = len(next(iter(panels.values()))[0])
     side = max(2.4, 0.72 * tasks)
-    figure, grid = _grid(len(panels), side + 1.2, side + 0.7, columns=2)
+    figure, grid = panels_of(len(panels), side + 1.2, side + 0.7, columns=2)
     for axes, (title, (mean, deviation)) in zip(grid, panels.items(), strict=True):
         several = deviation.notna().any(axis=None)
         said = mean.map(("{:.1f}" if several else "{:.0f}").format)
