@@ -10,10 +10,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, 
 
 from lib.glue import TASKS
 from lib.importance import ESTIMATORS
+from lib.models import Recipe
 from lib.prune import MODES, Magnitude, Structured
 from lib.subnetworks import Retraining
 
-CHOICES = {"magnitude": Magnitude, "structured": Structured, "retraining": Retraining}
+CHOICES = {"finetuning": Recipe, "magnitude": Magnitude, "structured": Structured, "retraining": Retraining}
 PARAMS = Path(__file__).resolve().parent.parent / "params"
 
 
@@ -59,6 +60,7 @@ class Profile(BaseModel):
     stsb_score: Literal["pearson", "pearson_spearman"]
     modes: Annotated[list[Literal["joint", "heads", "mlps"]], Field(min_length=1), Distinct] = list(MODES)
     estimators: Annotated[list[Literal["per_example", "per_batch", "running"]], Distinct] = list(ESTIMATORS)
+    finetuning: dict = {}
     magnitude: Magnitude = Magnitude()
     structured: Structured = Structured()
     retraining: Retraining = Retraining()
@@ -98,7 +100,8 @@ def checked(values: dict, where: str) -> Profile:
     for key, choices in CHOICES.items():
         if isinstance(values.get(key), dict):
             try:
-                values[key] = choices(**values[key])
+                made = choices(**values[key])
+                values[key] = values[key] if key == "finetuning" else made  # only what differs from an encoder's recipe
             except ValidationError as found:
                 faults += [{**fault, "loc": (key, *fault["loc"])} for fault in found.errors()]
                 del values[key]

@@ -29,8 +29,9 @@ def maps(model: SentenceClassifier, data: Encoded, rows: Iterable[int]) -> Itera
     padding, and memory is that of one example. Inside `gates.masked` these are the maps of the subnetwork.
     """
     model.eval()
+    data = data.on(model.device)
     for row in rows:
-        inputs, _ = data.batch([row], model.device)
+        inputs, _ = data.batch([row])
         with _inputs_of_attention(model) as states:
             model.encoder(**inputs)
         both = [of_layer(layer, state[0]) for layer, state in zip(gates.encoder_layers(model), states, strict=True)]

@@ -4,8 +4,10 @@ Padding is the dearest arithmetic in GLUE: padded to 128, the average CoLA row i
 tokenised once, batched with rows of like length, and padded to the longest of their batch only.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import chain
 
 import numpy as np
 import torch
@@ -18,38 +20,43 @@ BUCKET = 32
 
 @dataclass(frozen=True)
 class Encoded:
-    """Tokenised rows: what a model reads, in the order of the rows.
+    """Tokenised rows, one behind the other in one tensor; batches are cut out of it on the device where it is.
 
-    inputs: per row a dict of int lists of one length (input_ids, and token_type_ids where the tokenizer makes them).
-    labels: int64 [rows] for classification, float32 [rows] for regression. pad_id: the padding token.
+    tokens: int64 [tokens of all rows] under input_ids, and token_type_ids where the tokenizer makes them. lengths: int
+    [rows], tokens per row, special tokens counted. labels: int64 [rows] for classification, float32 [rows] for
+    regression. pad_id: the padding token.
     """
 
-    inputs: Sequence[dict[str, list[int]]]
+    tokens: Mapping[str, Tensor]
+    lengths: np.ndarray
     labels: np.ndarray
     pad_id: int
 
     def __len__(self):
         return len(self.labels)
 
-    @property
-    def lengths(self) -> np.ndarray:
-        """Tokens per row, special tokens counted: int [rows]."""
-        return np.array([len(row["input_ids"]) for row in self.inputs])
+    def on(self, device: torch.device | str) -> "Encoded":
+        """The same rows on another device."""
+        return replace(self, tokens={name: tensor.to(device) for name, tensor in self.tokens.items()})
 
-    def batch(self, indices: Sequence[int], device: torch.device | str = "cpu") -> tuple[dict[str, Tensor], Tensor]:
+    def row(self, index: int) -> list[int]:
+        """The token ids of one row."""
+        return self.batch([index])[0]["input_ids"][0].tolist()
+
+    def batch(self, indices: Sequence[int]) -> tuple[dict[str, Tensor], Tensor]:
         """(inputs [batch, longest of the batch] with their attention mask, labels [batch]) for these rows."""
-        rows = [self.inputs[i] for i in indices]
-        longest = max(len(row["input_ids"]) for row in rows)
-        padded = {
-            name: torch.tensor(
-                [row[name] + [self.pad_id if name == "input_ids" else 0] * (longest - len(row[name])) for row in rows]
-            )
-            for name in rows[0]
-        }
-        lengths = torch.tensor([len(row["input_ids"]) for row in rows])
-        padded["attention_mask"] = (torch.arange(longest) < lengths[:, None]).long()
-        labels = torch.from_numpy(self.labels[np.asarray(indices)])
-        return {name: tensor.to(device) for name, tensor in padded.items()}, labels.to(device)
+        rows, device = np.asarray(indices), self.tokens["input_ids"].device
+        starts, lengths = torch.from_numpy(np.stack([self._starts[rows], self.lengths[rows]])).to(device).unsqueeze(-1)
+        column = torch.arange(int(self.lengths[rows].max()), device=device)
+        padding = column >= lengths
+        at = (starts + column).masked_fill_(padding, 0)
+        fill = {"input_ids": self.pad_id}
+        inputs = {name: values[at].masked_fill_(padding, fill.get(name, 0)) for name, values in self.tokens.items()}
+        return inputs | {"attention_mask": (~padding).long()}, torch.from_numpy(self.labels[rows]).to(device)
+
+    @cached_property
+    def _starts(self) -> np.ndarray:
+        return np.cumsum(self.lengths) - self.lengths
 
 
 def encode(rows: Sequence[dict], tokenizer, max_length: int = 128) -> Encoded:
@@ -68,10 +75,11 @@ def encode(rows: Sequence[dict], tokenizer, max_length: int = 128) -> Encoded:
         return_attention_mask=False,
     )
     names = [name for name in ("input_ids", "token_type_ids") if name in tokens]
-    inputs = [dict(zip(names, values, strict=True)) for values in zip(*(tokens[n] for n in names), strict=True)]
+    end_to_end = {n: torch.from_numpy(np.fromiter(chain.from_iterable(tokens[n]), np.int64)) for n in names}
+    lengths = np.array([len(ids) for ids in tokens["input_ids"]])
     labels = [row["label"] for row in rows]
     dtype = np.float32 if isinstance(labels[0], float) else np.int64
-    return Encoded(inputs, np.array(labels, dtype), tokenizer.pad_token_id)
+    return Encoded(end_to_end, lengths, np.array(labels, dtype), tokenizer.pad_token_id)
 
 
 def training_batches(lengths: np.ndarray, size: int, generator: torch.Generator) -> list[list[int]]:

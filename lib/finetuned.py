@@ -45,12 +45,17 @@ class FineTuned:
             return self.rescore(train.predict(self.model, self.dev), stsb_score)
 
 
-def new(encoder: str, look_in: Sequence[str], task: str, seed: int) -> tuple[SentenceClassifier, object, str]:
-    """(model, tokenizer, the encoder's origin): the pre-trained encoder, and a classifier drawn with the seed."""
+def new(
+    encoder: str, look_in: Sequence[str], task: str, seed: int, pooling: str | None = None
+) -> tuple[SentenceClassifier, object, str]:
+    """(model, tokenizer, the encoder's origin): the pre-trained encoder, and a classifier drawn with the seed.
+
+    pooling: as in the encoder's recipe, if it is not said.
+    """
     pretrained, tokenizer, origin = sources.encoder(encoder, look_in)
     gates.encoder_layers(pretrained)  # another architecture is refused here, in one sentence
-    pooling = models.recipe(encoder).pooling
     generator = torch.Generator().manual_seed(seed)
+    pooling = pooling or models.recipe(encoder).pooling
     model = SentenceClassifier(pretrained, glue.TASKS[task].outputs, pooling, generator)
     return ready(model), tokenizer, origin
 
@@ -69,12 +74,12 @@ def load_weights(model: SentenceClassifier, stored: tuple[dict[str, np.ndarray],
 def restore(place: Place, with_train: bool = False) -> FineTuned:
     """The model that notebook 01 left at a place, with its dev rows as they were there; with_train: those, too."""
     made = place.load("result.json")
-    parameters = made["parameters"]
-    encoder, look_in = parameters["encoder"], parameters["look_in"]
-    model, tokenizer, _ = new(encoder, look_in, place.task, place.seed)
+    parameters, recipe = made["parameters"], models.Recipe(**made["recipe"])
+    look_in = parameters["look_in"]
+    model, tokenizer, _ = new(parameters["encoder"], look_in, place.task, place.seed, recipe.pooling)
     load_weights(model, place.load("model.safetensors"))
     rows = sources.text(place.task, look_in).capped(parameters["train_rows"], parameters["dev_rows"])
-    encoded = lambda part: encode(part, tokenizer, models.recipe(encoder).max_length)  # noqa: E731
+    encoded = lambda part: encode(part, tokenizer, recipe.max_length)  # noqa: E731
     dev = encoded(rows.dev)
     if not np.array_equal(dev.labels, np.asarray(made["labels"], dev.labels.dtype)):
         raise ValueError(

@@ -16,9 +16,9 @@ import torch
 from lib import gates
 from lib.batches import Encoded, evaluation_batches
 from lib.compact import compact
+from lib.device import evaluation_batch
 from lib.masks import Mask
 from lib.models import SentenceClassifier, example_losses
-from lib.train import EVALUATION_BATCH
 
 AUTHORS_BATCH = 64  # the batch in which the authors' code walks through the dev set
 
@@ -54,8 +54,9 @@ def measure(model: SentenceClassifier, data: Encoded, mask: Mask) -> Measurement
     ones = torch.ones(layers * heads + layers, dtype=small.classifier.weight.dtype, device=small.device)
     logits = np.empty((len(data), small.classifier.out_features), np.float32)
     gradients = np.zeros((len(data), len(ones)), np.float32)
-    for indices in evaluation_batches(data.lengths, EVALUATION_BATCH):
-        inputs, labels = data.batch(indices, small.device)
+    data = data.on(small.device)
+    for indices in evaluation_batches(data.lengths, evaluation_batch(small.device)):
+        inputs, labels = data.batch(indices)
         both = ones.expand(len(indices), -1).clone().requires_grad_()
         with gates.gated(small, both[:, :-layers].unflatten(1, (layers, heads)), both[:, -layers:]):
             output = small(**inputs)

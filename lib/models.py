@@ -5,39 +5,45 @@ bring are sentence encoders. Their pooler was never trained, so they are read by
 the means of any two sentences hardly differ (e5-small's have a cosine around 0.8), they are centred and scaled first.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
+from typing import Literal
 
 import torch
+from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from lib.batches import Encoded
+from lib.choices import strict
 
 STANDARDISING_ROWS, STANDARDISING_BATCH = 128, 16
 
 
-@dataclass(frozen=True)
+@strict
 class Recipe:
     """How an encoder is fine-tuned.
 
     pooling: "cls" (the pooler over [CLS], as BERT) or "mean" (over the tokens, standardised: see SentenceClassifier).
-    learning_rate: the encoder's peak rate. head_factor: how many times that rate the classifier gets. For all: linear
-    decay to 0, no warm-up, AdamW without weight decay, gradient clip 1.0 (paper §3 and its code).
+    learning_rate: the encoder's peak rate. head_factor: how many times that rate the classifier gets. precision:
+    "float32", or "mixed", with bf16 matrix products where the device has units for them (README, decision 23). For all:
+    linear decay to 0, no warm-up, AdamW without weight decay, gradient clip 1.0 (paper §3 and its code).
     """
 
-    pooling: str = "cls"
-    learning_rate: float = 2e-5
-    head_factor: float = 1.0
-    epochs: int = 3
-    batch_size: int = 32
-    max_length: int = 128
+    pooling: Literal["cls", "mean"] = "cls"
+    learning_rate: PositiveFloat = 2e-5
+    head_factor: PositiveFloat = 1.0
+    epochs: PositiveInt = 3
+    batch_size: PositiveInt = 32
+    max_length: PositiveInt = 128
+    precision: Literal["float32", "mixed"] = "float32"
 
     def as_dict(self) -> dict:
         """The recipe as plain values."""
         return asdict(self)
 
 
-BERT = Recipe()  # the paper's; for every encoder that is not named below
-SMALL = Recipe(pooling="mean", learning_rate=1e-4, head_factor=10, batch_size=16)  # measured: benchmarks/recipes.py
+BERT = Recipe(precision="mixed")  # the paper's; for every encoder that is not named below
+# measured: benchmarks/recipes.py
+SMALL = Recipe(pooling="mean", learning_rate=1e-4, head_factor=10, batch_size=16, precision="mixed")
 RECIPES = {
     "minilm-l6": SMALL,
     "e5-small": SMALL,
@@ -45,9 +51,9 @@ RECIPES = {
 }
 
 
-def recipe(encoder: str) -> Recipe:
-    """The recipe of an encoder by name; BERT's, which is the paper's, where nothing else is known."""
-    return RECIPES.get(encoder, BERT)
+def recipe(encoder: str, **changes) -> Recipe:
+    """The recipe of an encoder by name, but for these changes; BERT's, the paper's, where nothing else is known."""
+    return replace(RECIPES.get(encoder, BERT), **changes)
 
 
 class SentenceClassifier(nn.Module):
@@ -93,9 +99,10 @@ class SentenceClassifier(nn.Module):
         """
         if self.pooling == "mean":
             self.eval()
+            data = data.on(self.device)
             some = range(min(len(data), STANDARDISING_ROWS))
             batches = (some[start : start + STANDARDISING_BATCH] for start in some[::STANDARDISING_BATCH])
-            vectors = torch.cat([self.pooled(**data.batch(indices, self.device)[0]) for indices in batches])
+            vectors = torch.cat([self.pooled(**data.batch(indices)[0]) for indices in batches])
             self.centre.copy_(vectors.mean(0))
             self.scale.copy_((vectors - self.centre).square().mean().sqrt())
 
@@ -106,7 +113,11 @@ class SentenceClassifier(nn.Module):
 
 
 def example_losses(logits: Tensor, labels: Tensor) -> Tensor:
-    """The loss of each example: float [batch]. Squared error for float labels, else cross-entropy."""
+    """The loss of each example: float [batch]. Squared error for float labels, else cross-entropy.
+
+    In float32 at least, whatever the precision of the logits.
+    """
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     if labels.is_floating_point():
         return nn.functional.mse_loss(logits[:, 0], labels.to(logits), reduction="none")
     return nn.functional.cross_entropy(logits, labels, reduction="none")

@@ -10,15 +10,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from pydantic import ConfigDict
-from pydantic.dataclasses import dataclass as checked
 
 from lib import importance
+from lib.choices import strict
 from lib.importance import Importance
 from lib.masks import Mask, WeightMask
 
 MODES = ("joint", "heads", "mlps")
-STRICT = ConfigDict(extra="forbid", strict=True)  # a misspelt or mistyped choice is an error, not a default
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ class Trail:
         return cls(tuple(Round(*values) for values in rounds), float(metadata["floor"]))
 
 
-@checked(frozen=True, config=STRICT)
+@strict
 class Magnitude:
     """The choices of m-pruning.
 
@@ -91,7 +89,7 @@ class Magnitude:
     max_rounds: int | None = None
 
 
-@checked(frozen=True, config=STRICT)
+@strict
 class Structured:
     """The choices of s-pruning.
 

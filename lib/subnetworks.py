@@ -10,16 +10,16 @@ from typing import Literal
 
 import numpy as np
 from pydantic import PositiveInt
-from pydantic.dataclasses import dataclass as checked
 
+from lib.choices import strict
 from lib.masks import Mask, WeightMask
-from lib.prune import STRICT, Ordering
+from lib.prune import Ordering
 
 # each kind of draw has a stream of its own: a "bad" mask must not be a shifted copy of the "random" one of its seed
 RANDOM, BAD, SUPER = 1, 2, 3
 
 
-@checked(frozen=True, config=STRICT)
+@strict
 class Retraining:
     """The choices of retraining; the numbers are those of the README's table of decisions.
 

@@ -7,11 +7,10 @@ import torch
 from torch import nn
 
 from lib.batches import Encoded, evaluation_batches, training_batches
+from lib.device import autocast, evaluation_batch
 from lib.masks import WeightMask
 from lib.models import Recipe, example_losses
 from lib.vocabulary import Occurring, word_embeddings
-
-EVALUATION_BATCH = 16  # larger ones fall out of a core's cache: benchmarks/evaluation.py
 
 
 def fit(
@@ -32,6 +31,7 @@ def fit(
     are exactly 0 after every step and count nothing when gradients are clipped.
     """
     pruned = _prune(model, keep)
+    data = data.on(model.device)
     words = Occurring(word_embeddings(model), data)
     with words.in_place():
         optimizer = _optimizer(model, recipe)
@@ -46,8 +46,9 @@ def fit(
             model.train()
             with words.in_place():
                 for indices in training_batches(lengths, recipe.batch_size, order):
-                    inputs, labels = data.batch(indices, model.device)
-                    loss = example_losses(model(**inputs), labels).mean()
+                    inputs, labels = data.batch(indices)
+                    with autocast(model.device, recipe.precision):
+                        loss = example_losses(model(**inputs), labels).mean()
                     optimizer.zero_grad()
                     loss.backward()
                     for parameter, mask in pruned:
@@ -90,7 +91,8 @@ def predict(model: nn.Module, data: Encoded) -> np.ndarray:
     """Logits [rows, outputs] in the order of the rows, dropout off."""
     model.eval()
     logits = np.empty((len(data), model.classifier.out_features), np.float32)
-    for indices in evaluation_batches(data.lengths, EVALUATION_BATCH):
-        inputs, _ = data.batch(indices, model.device)
+    data = data.on(model.device)
+    for indices in evaluation_batches(data.lengths, evaluation_batch(model.device)):
+        inputs, _ = data.batch(indices)
         logits[indices] = model(**inputs).float().cpu().numpy()
     return logits

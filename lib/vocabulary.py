@@ -9,7 +9,6 @@ model's (benchmarks/retraining.py). So while a model is trained, its table holds
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -24,9 +23,9 @@ class Occurring:
     """
 
     def __init__(self, table: nn.Embedding, data: Encoded):
-        words = {data.pad_id}.union(*(row["input_ids"] for row in data.inputs))
         self.table, device = table, table.weight.device
-        self.words = torch.from_numpy(np.sort(np.fromiter(words, np.int64))).to(device)
+        words = data.tokens["input_ids"].to(device)
+        self.words = torch.cat([words, words.new_tensor([data.pad_id])]).unique()  # sorted
         self.position = torch.full((table.num_embeddings,), -1, device=device)
         self.position[self.words] = torch.arange(len(self.words), device=device)
         self.rows = nn.Parameter(table.weight.detach()[self.words].clone(), table.weight.requires_grad)

@@ -133,7 +133,7 @@ def test_encoders_with_berts_layout_work_by_any_name(encoder):
             encoder(**{name: part[:1] for name, part in inputs.items()}, output_attentions=True).attentions
         )
     model = SentenceClassifier(encoder, 2, "mean", torch.Generator())
-    row = Encoded([{"input_ids": inputs["input_ids"][0].tolist()}], np.zeros(1, np.int64), 0)
+    row = Encoded({"input_ids": inputs["input_ids"][0]}, np.array([5]), np.zeros(1, np.int64), 0)
     assert np.allclose(next(attention.maps(model, row, [0]))[0], theirs, atol=1e-6)
 
 

@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from transformers import BertConfig, BertForSequenceClassification, BertModel
 
-from lib import sources, train
+from lib import device, sources, train
 from lib.batches import encode, evaluation_batches, training_batches
 from lib.device import best_device, onednn_is_exact, ready
 from lib.glue import score
@@ -33,8 +35,8 @@ def test_with_cls_pooling_it_is_transformers_own_classifier():
 
 
 def test_the_papers_recipe_is_berts():
-    assert recipe("bert-base-uncased") is BERT
-    assert Recipe("cls", 2e-5, 1, 3, 32, 128) == BERT
+    assert recipe("bert-base-uncased") == BERT
+    assert Recipe("cls", 2e-5, 1, 3, 32, 128, "mixed") == BERT
 
 
 def test_padding_does_not_reach_the_mean():
@@ -97,7 +99,8 @@ def test_encoded_rows_are_padded_to_their_batch_only():
     assert inputs["attention_mask"].tolist() == [[1, 1, 1, 1, 1, 0], [1] * 6]
     assert inputs["token_type_ids"].tolist() == [[0, 0, 0, 1, 1, 0], [0, 0, 0, 0, 1, 1]]
     assert labels.dtype == torch.float32 and labels.tolist() == [1.5, 0]
-    assert data.batch([0])[0]["input_ids"].shape == (1, 5)
+    assert data.batch([0])[0]["input_ids"].shape == (1, 5) and data.row(1) == inputs["input_ids"][1].tolist()
+    assert data.on("meta").batch([0, 1])[0]["input_ids"].device.type == "meta", "batches are made where the rows are"
     assert encode([{"sentence1": "cat " * 50, "label": 0}], tokenizer, 12).lengths.tolist() == [12]
     with pytest.raises(ValueError, match="no rows"):
         encode([], tokenizer)
@@ -155,6 +158,33 @@ def test_models_are_made_ready_for_this_machine_and_compute_the_same():
         assert np.allclose(train.predict(model, data), before, atol=1e-4)
     finally:
         torch.backends.mkldnn.matmul.fp32_precision = setting
+
+
+def test_mixed_precision_is_used_where_there_are_units_for_it_and_learns_the_same(monkeypatch):
+    """As on a card: the same file, chosen by the device. Losses and weights stay float32."""
+    losses, models, seen = {}, {}, []
+    text = sources.text("SST-2", ["tiny"])
+    for units, precision in ((True, "float32"), (False, "mixed"), (True, "mixed")):
+        monkeypatch.setattr(device, "multiplies_bf16", lambda _device, units=units: units)
+        model, tokenizer = new()
+        hook = model.classifier.register_forward_hook(lambda _module, _inputs, logits: seen.append(logits.dtype))
+        losses[units, precision] = train.fit(
+            model, encode(text.train[:200], tokenizer), replace(FAST, precision=precision), 0
+        )
+        hook.remove()
+        models[units, precision] = model
+    assert losses[True, "float32"] == losses[False, "mixed"], "without units the two are the same, bit for bit"
+    assert torch.bfloat16 in seen and seen.index(torch.bfloat16) == 2 * len(seen) // 3
+    assert np.allclose(losses[True, "mixed"], losses[True, "float32"], rtol=0.02)
+    assert losses[True, "mixed"] != losses[True, "float32"]
+    assert {p.dtype for p in models[True, "mixed"].parameters()} == {torch.float32}
+    assert train.predict(models[True, "mixed"], encode(text.dev, tokenizer)).dtype == np.float32
+
+
+def test_losses_are_float32_whatever_the_logits():
+    logits, labels = torch.tensor([[3.0]], dtype=torch.bfloat16), torch.tensor([3.014])
+    assert torch.allclose(example_losses(logits, labels), torch.tensor([0.014**2]), rtol=1e-3)
+    assert example_losses(logits.double(), labels).dtype == torch.float64
 
 
 def test_onednn_is_tried_without_a_trace():

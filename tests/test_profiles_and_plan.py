@@ -43,6 +43,8 @@ def test_the_paper_profile_is_the_published_protocol():
         ("stsb_score: spearman", "can be 'pearson' or 'pearson_spearman'"),
         ("structured: {estimater: running}", "unknown key 'structured.estimater'; did you mean 'estimator'?"),
         ("structured: {estimator: runing}", "structured.estimator is 'runing', but can be 'per_example', "),
+        ("finetuning: {learning_rat: 1.0}", "unknown key 'finetuning.learning_rat'; did you mean 'learning_rate'?"),
+        ("finetuning: {precision: float16}", "finetuning.precision is 'float16', but can be 'float32' or 'mixed'"),
         ("magnitude: {step: 1e-1}", "magnitude.step is '1e-1', but must be a valid number; YAML reads 2e-5 as text"),
         ("[", "there is not YAML"),
     ],
