@@ -140,23 +140,26 @@ def recorded_origins(name: str) -> dict[str, str]:
 
 def show_plan(console: Console, jobs: list[Job], profile: Profile, options: argparse.Namespace) -> None:
     """The plan as a table: a line for each step and task."""
+    cluster = Cluster(options.scheduler, options.jobs, profile.jobs_per_card)
+    todo = [job for job in jobs if options.force or not job.done]
+    with console.status("timing this machine, for a minute"):
+        speed = estimate.speed(options.profile, profile, cluster.workers, cluster.cards)
+    expected = {job.name: estimate.seconds(job, profile, speed) for job in todo}
     table = Table("notebook", "task", "seeds", "training rows", "dev rows", "to do", "about")
     groups: dict[tuple, list[Job]] = {}
     for job in jobs:
         groups.setdefault((job.step, job.place.task), []).append(job)
     for (step, task), group in groups.items():
-        todo = [job for job in group if options.force or not job.done]
+        times = [expected[job.name] for job in group if job.name in expected]
         rows = estimate.sizes(task, profile) if task else ("", "")
         seeds = " ".join(str(job.place.seed) for job in group) if task else ""
-        time = estimate.said(sum(estimate.seconds(job, profile) for job in todo)) if todo else ""
-        table.add_row(step, task or "all", seeds, *rows, f"{len(todo)} of {len(group)}", time)
+        said = estimate.said(sum(times)) if times else ""
+        table.add_row(step, task or "all", seeds, *rows, f"{len(times)} of {len(group)}", said)
     console.print(table)
-    todo = [job for job in jobs if options.force or not job.done]
-    workers = options.jobs or os.cpu_count() or 1
-    whole = sum(estimate.seconds(job, profile) for job in todo) / workers
+    whole = sum(expected.values()) / cluster.workers
     console.print(
-        f"{len(todo)} of {len(jobs)} jobs to do; about {estimate.said(whole)} with {workers} workers on CPUs. "
-        "Measured where a job has run before, else from the arithmetic it has to do.",
+        f"{len(todo)} of {len(jobs)} jobs to do; about {estimate.said(whole)} with {cluster.workers} workers. "
+        "As long as a job took before; else from how much it has to train and score, at this machine's speed.",
         highlight=False,
     )
 
@@ -182,8 +185,9 @@ def execute(console: Console, wanted: list[Job], profile: Profile, options: argp
             highlight=False,
         )
         expected = {job.name: estimate.seconds(job, profile) for job in todo}
-        # of each step the longest first, so that no long job is left over when the other workers have nothing to do
-        todo.sort(key=lambda job: (job.step, -expected[job.name]))
+        # the longest way to the end first, so that no long job is left over when the other workers have nothing to do
+        ways = ways_to_the_end(todo, expected)
+        todo.sort(key=lambda job: -ways[job.name])
         orders = [order_of(job, names, cluster, options) for job in todo]
         outcomes = []
         with Display(console, expected, cluster.workers) as display:
@@ -195,6 +199,19 @@ def execute(console: Console, wanted: list[Job], profile: Profile, options: argp
                     estimate.note(options.profile, outcome.name, outcome.seconds)
                 outcomes.append(outcome)
     return summary(console, outcomes)
+
+
+def ways_to_the_end(jobs: Sequence[Job], expected: dict[str, float]) -> dict[str, float]:
+    """{job name: the seconds of the job and of the longest line of jobs that wait for it, one for another}.
+
+    jobs: each after those that it reads.
+    """
+    ways = {job.name: expected[job.name] for job in jobs}
+    for job in reversed(jobs):
+        for read in job.reads:
+            if read.name in ways:
+                ways[read.name] = max(ways[read.name], expected[read.name] + ways[job.name])
+    return ways
 
 
 def order_of(job: Job, running: set[str], cluster: Cluster, options: argparse.Namespace) -> tuple[Order, list[str]]:

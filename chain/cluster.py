@@ -19,6 +19,10 @@ CONFIG = {
     "distributed.scheduler.allowed-failures": 1,  # a worker that dies takes its job down once; then it is reported
     "distributed.worker.daemon": False,  # workers start kernels, so they must be allowed children
     "distributed.admin.low-level-log-length": 100,
+    # what dask watches itself with, many times a second, is worth a tenth of a core to kernels on the same machine
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "10s",
 }
 
 

@@ -1,7 +1,11 @@
-"""How long a job will take: what it took before, or else the arithmetic it has to do."""
+"""How long a job will take: what it took before, or else what it has to do, at this machine's speed."""
+
+from dataclasses import asdict
 
 from chain.plan import Job
+from chain.probe import Speed, probe
 from chain.profiles import Profile
+from lib import models
 from lib.glue import TASKS
 from lib.store import Place
 
@@ -10,33 +14,44 @@ TOKENS = {
     "CoLA": (11, 11), "SST-2": (13, 25), "MRPC": (53, 53), "STS-B": (28, 32), "QQP": (30, 30),
     "MNLI": (39, 39), "QNLI": (49, 50), "RTE": (70, 69), "WNLI": (37, 38),
 }  # fmt: skip
-LINEAR_WEIGHTS = {"tiny": 2.5e4, "minilm-l6": 10.6e6, "e5-small": 21.2e6}
-BERT_BASE = 85e6
-FLOPS = 6e10  # a second and worker, on the CPU this was measured on; the figure is there to tell minutes from days
-OVERHEAD = 9  # seconds: a kernel, its imports, its figures
-EPOCHS = 3
-# trainings of the whole model; 05: three m-subnetworks, and eight smaller ones, one of them for six epochs
-TRAININGS = {"01": 1, "05": 7}
-# passes of the whole model over dev: m-pruning's rounds; what a search of s-pruning comes to; the subnetworks of 05
-PASSES = {"02": 9, "03": 9, "05": 9}
-ONCE = {"07": 2, "08": 8}  # seconds for each task and seed, of the notebooks that run once for all
-NOTES = "seconds.json"
+OVERHEAD = 5  # seconds: a kernel, its imports, its figures
+# what a notebook comes to, on average over what was measured with MiniLM on SST-2 and STS-B: trainings of the whole
+# model (05: three m-subnetworks, eight smaller ones, one of them for six epochs, and baselines) …
+TRAININGS = {"01": 1, "05": 9}
+# … and passes of the whole model over dev; 03: for each search
+PASSES = {"01": 2, "02": 16, "03": 12, "05": 9}
+# what is done once for all, for each task and seed: as long as scoring so many tokens takes
+TOKENS_ONCE = {"04": 1_000, "06": 200, "07": 5_000, "08": 30_000, "09": 200}
+# where no probe has been made: MiniLM on one core of an AMD CPU
+TYPICAL = Speed(step=0.03, trained_token=6e-4, scored_token=2.5e-4)
+NOTES, PROBE = "seconds.json", "probe.json"
 
 
-def seconds(job: Job, profile: Profile) -> float:
-    """The seconds that a job will take one worker: as the last time, else roughly, from its arithmetic."""
+def seconds(job: Job, profile: Profile, speed: Speed = TYPICAL) -> float:
+    """The seconds that a job will take one worker: as the last time, else from how much there is to train and score."""
     before = _noted(job.place.profile).get(job.name)
     if before:
         return before
-    if job.place.task is None:
-        return OVERHEAD + ONCE.get(job.step[:2], 0) * len(profile.tasks) * len(profile.seeds)
-    (train, dev), tokens = _rows(job.place.task, profile), TOKENS[job.place.task]
-    forward = 2 * LINEAR_WEIGHTS.get(profile.encoder, BERT_BASE) / FLOPS
     number = job.step[:2]
-    trainings = TRAININGS.get(number, 0)
-    searches = len(profile.modes) + len(profile.estimators) - 1
-    passes = PASSES.get(number, 1) * (searches if number == "03" else 1)
-    return OVERHEAD + forward * (trainings * EPOCHS * 3 * train * tokens[0] + passes * dev * tokens[1])
+    if job.place.task is None:
+        once = TOKENS_ONCE.get(number, 0) * len(profile.tasks) * len(profile.seeds)
+        return OVERHEAD + once * speed.scored_token
+    (train, dev), tokens = _rows(job.place.task, profile), TOKENS[job.place.task]
+    recipe = models.recipe(profile.encoder, **profile.finetuning)
+    training = recipe.epochs * (-(-train // recipe.batch_size) * speed.step + train * tokens[0] * speed.trained_token)
+    scoring = dev * tokens[1] * speed.scored_token
+    searches = len(profile.modes) + len(profile.estimators) - 1 if number == "03" else 1
+    return OVERHEAD + TRAININGS.get(number, 0) * training + PASSES.get(number, 0) * searches * scoring
+
+
+def speed(name: str, profile: Profile, workers: int, cards: int) -> Speed:
+    """How fast this machine is, for a profile: from a probe, which is made once and takes a minute."""
+    what, place = {"encoder": profile.encoder, "workers": workers, "cards": cards}, _place(name)
+    made = place.load(PROBE) if place.provenance(PROBE) else {}
+    if made.get("of") != what:
+        made = {"of": what, "speed": asdict(probe(profile.encoder, workers, cards))}
+        place.save(PROBE, made)
+    return Speed(**made["speed"])
 
 
 def sizes(task: str, profile: Profile) -> tuple[str, str]:

@@ -81,23 +81,25 @@ def _announce(order: Order) -> None:
 
 
 def _environment(order: Order) -> None:
-    """What the kernel inherits. One thread for each share of a core: more of them only wait for one another."""
+    """What the kernel inherits."""
     from distributed import get_worker
 
     # dask's own settings: they trim the heap after each freed tensor (benchmarks/heap.py), hold MKL to one thread
     for variable in ("MALLOC_TRIM_THRESHOLD_", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.pop(variable, None)
-    threads = str(max(1, (os.cpu_count() or 1) // order.jobs))
-    os.environ.update(
-        OMP_NUM_THREADS=threads,
-        OMP_WAIT_POLICY="PASSIVE",
-        GOMP_SPINCOUNT="0",
-        TOKENIZERS_PARALLELISM="false",
-        PYTHONPATH=str(ROOT),
-    )
+    os.environ.update(threads(order.jobs), TOKENIZERS_PARALLELISM="false", PYTHONPATH=str(ROOT))
     name = str(get_worker().name)
     if order.cards and name.isdigit():  # a worker of our own cluster; others' workers come with a card of theirs
         os.environ["CUDA_VISIBLE_DEVICES"] = str(int(name) % order.cards)
+
+
+def threads(jobs: int) -> dict[str, str]:
+    """The variables of a process that shares this machine with so many others in all.
+
+    A thread for each core of its share: more of them only wait for one another.
+    """
+    count = max(1, (os.cpu_count() or 1) // jobs)
+    return {"OMP_NUM_THREADS": str(count), "OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
 
 
 def _last_lines(fault: Exception, count: int = 6) -> str:

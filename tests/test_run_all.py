@@ -7,15 +7,20 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 
 import nbformat
 import psutil
 import pytest
 from filelock import FileLock
 
+import run_all
+from chain import estimate, plan, probe, profiles
 from chain.cluster import Cluster
 from chain.execute import Order
+from chain.probe import Speed
 from lib.fingerprint import ROOT
+from lib.store import Place
 
 DIE_ONCE = """
 import os, pathlib, signal, psutil
@@ -101,10 +106,39 @@ def test_mistakes_stop_everything_before_anything_runs(tmp_path):
     assert not list(tmp_path.rglob("*.ipynb"))
 
 
-def test_a_dry_run_shows_the_plan_and_does_nothing(tmp_path):
-    said = command("--profile", "laptop", "--dry-run", outputs=tmp_path, check=0)
+def test_a_dry_run_shows_the_plan_and_runs_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path))
+    of = {"encoder": "e5-small", "workers": 3, "cards": 0}
+    speed = asdict(Speed(step=1.0, trained_token=0.0, scored_token=0.0))  # as if the probe had been made before
+    Place("laptop", "run_all").save(estimate.PROBE, {"of": of, "speed": speed})
+    said = command("--profile", "laptop", "--dry-run", "--jobs", "3", outputs=tmp_path, check=0)
     assert "113 of 113 jobs to do" in said and re.search(r"01_finetune.*WNLI.*1337 42 86.*635.*71", said)
-    assert not tmp_path.exists() or not list(tmp_path.iterdir())
+    steps = 3 * (8 * 125 + 40)  # three epochs of batches of 16: eight tasks with 2,000 rows, WNLI with 635
+    hours = (3 * steps * (1 + estimate.TRAININGS["05"]) + 113 * estimate.OVERHEAD) / 3 / 3600
+    assert f"about {hours:.1f} h with 3 workers" in said
+    assert not list(tmp_path.rglob("*.ipynb"))
+
+
+def test_the_probe_measures_and_is_made_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path))
+    monkeypatch.setattr(probe, "SECONDS", 0)
+    speed = probe.measure("tiny")
+    assert speed.scored_token > 0 and speed.step + 16 * 16 * speed.trained_token > 0
+    made = []
+    monkeypatch.setattr(estimate, "probe", lambda *how: made.append(how) or speed)
+    profile = profiles.read("smoke")
+    assert estimate.speed("smoke", profile, 2, 0) == speed == estimate.speed("smoke", profile, 2, 0)
+    assert made == [("tiny", 2, 0)], "it is kept"
+    assert estimate.speed("smoke", profile, 3, 0) == speed and len(made) == 2, "but for so many workers only"
+
+
+def test_the_longest_way_to_the_end_goes_first():
+    jobs = plan.plan(run_all.CHAIN, "smoke", profiles.read("smoke"), {})
+    ways = run_all.ways_to_the_end(jobs, {job.name: 1.0 + 10 * job.name.startswith("08") for job in jobs})
+    one = "-SST-2-seed_42"
+    assert ways["08_attention_patterns"] == 11 and ways["06_all_tickets_win"] == 1
+    assert ways[f"05_retrain_tickets{one}"] == 2 and ways[f"03_structured_pruning{one}"] == 12
+    assert ways[f"01_finetune{one}"] == 13 and ways[f"02_magnitude_pruning{one}"] == 3
 
 
 def test_published_masks_go_through_the_notebooks_that_can_read_them(tmp_path, masks_dir):
