@@ -1,0 +1,66 @@
+"""Running notebooks: two workers against one, and what of the time is not work.
+
+python -m benchmarks.chain     01 and 02 of quick, SST-2, two seeds, each way once; then the last whole run of quick
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+
+import nbformat
+
+from benchmarks.sides import Claim, compare, show
+from lib import store
+from lib.fingerprint import ROOT
+
+PART = ("--tasks", "SST-2", "--seeds", "1337,42", "--only", "01-02")
+
+
+def claims() -> Iterator[Claim]:
+    """Two workers; then the share of overhead, where there is an executed run of quick."""
+    yield compare(
+        "run_all with 2 workers on 2 cores, 4 notebooks",
+        "with 1 worker, which has both cores",
+        lambda: run("--jobs", "2"),
+        lambda: run("--jobs", "1"),
+        wanted=1.5,
+        turns=1,
+    )
+    shares = [overhead(path) for path in sorted((store.outputs() / "quick" / "notebooks").glob("*.ipynb"))]
+    if shares:
+        lost, whole = map(sum, zip(*shares, strict=True))
+        each = [part / of for part, of in shares]
+        yield Claim(
+            f"kernel start, imports, rendering in the {len(shares)} notebooks of quick (range: of one notebook)",
+            "their wall time",
+            lost / whole, min(each), max(each),
+            wanted=0.15,
+            at_most=True,
+        )  # fmt: skip
+
+
+def run(*options: str) -> None:
+    """Run the part, in a folder of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, str(ROOT / "run_all.py"), *PART, *options]
+        plain = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+        environment = plain | {"OUTPUTS_DIR": folder, "OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
+        subprocess.run(command, env=environment, check=True, capture_output=True)
+
+
+def overhead(path) -> tuple[float, float]:
+    """(seconds outside of cells, in the setup cell, and in cells that draw; seconds in all) of an executed notebook."""
+    executed = nbformat.read(path, 4)
+    whole = executed.metadata.papermill.duration
+    work = 0.0
+    for cell in executed.cells:
+        drawn = any("image/png" in output.get("data", {}) for output in cell.get("outputs", ()))
+        if cell.cell_type == "code" and not drawn and "setup" not in cell.metadata.tags:
+            work += cell.metadata.papermill.duration
+    return whole - work, whole
+
+
+if __name__ == "__main__":
+    show(claims())

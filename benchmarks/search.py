@@ -1,0 +1,106 @@
+"""S-pruning: the search for a subnetwork, its importance passes, and models that are physically smaller.
+
+python -m benchmarks.search           MiniLM, 128 dev rows, one thread; the rows of GLUE_DIR, or those that pip brings
+python -m benchmarks.search whole     whole dev sets: half an hour
+"""
+
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from benchmarks import authors
+from benchmarks.sides import Claim, compare, half_the_units, minilm, recipe, show
+from lib import gates, importance, prune, train
+from lib.compact import compact
+from lib.finetuned import FineTuned
+from lib.importance import per_batch, per_example
+from lib.models import example_losses
+
+TASKS = ("CoLA", "MRPC")
+CHOICES = prune.Structured(estimator="per_batch")
+
+
+def claims(dev_rows: int | None = 128) -> Iterator[Claim]:
+    """Search, importance, forward pass; fine-tuned for an epoch before, so that there is something to lose."""
+    for task in TASKS:
+        subject = minilm(task, 512, dev_rows)
+        train.fit(subject.model, subject.train, recipe(epochs=2), 0)
+        yield compare(
+            f"s-pruning search on {task}, {len(subject.dev)} dev rows",
+            "padded, with gradients of weights, attentions kept",
+            lambda s=subject: search(s),
+            lambda s=subject: authors.search(s, CHOICES),
+            same=lambda ours, theirs: ours == theirs,
+            wanted=6,
+            turns=1,
+        )
+        yield from importance_passes(task, subject)
+    half = half_the_units()
+    small = compact(subject.model, half)
+
+    def masked():
+        with gates.masked(subject.model, half):
+            return train.predict(subject.model, subject.dev)
+
+    yield compare(
+        "forward pass, half the heads and MLPs removed",
+        "the same ones masked",
+        lambda: train.predict(small, subject.dev),
+        masked,
+        same=lambda ours, theirs: np.allclose(ours, theirs, atol=1e-3),
+        wanted=1.6,
+    )
+
+
+def search(subject: FineTuned) -> list:
+    """The masks tried by lib's search, in order."""
+    layers, heads = subject.full.heads.shape
+
+    def measure(mask):
+        measured = importance.measure(subject.model, subject.dev, mask)
+        scores = importance.importance(measured.gradients, layers, heads, CHOICES.estimator)
+        return subject.rescore(measured.logits), scores
+
+    return [r.mask for r in prune.by_importance(subject.full, measure, "joint", CHOICES).rounds]
+
+
+def importance_passes(task: str, subject: FineTuned) -> Iterator[Claim]:
+    """Exact per-example importance against the authors' pass, and against one example at a time."""
+    measure = lambda: importance.measure(subject.model, subject.dev, subject.full).gradients  # noqa: E731
+    flat = lambda scores: np.concatenate([scores.heads.ravel(), scores.mlps])  # noqa: E731
+    yield compare(
+        f"per-example importance on {task}",
+        "gradients of batches and of all weights, padded",
+        measure,
+        lambda: flat(authors.measure(subject, subject.full)),
+        same=lambda ours, theirs: np.allclose(per_batch(ours), theirs, rtol=1e-2, atol=1e-5),
+        wanted=3,
+        turns=3,
+    )
+    yield compare(
+        f"per-example importance on {task}",
+        "one example at a time",
+        measure,
+        lambda: one_by_one(subject),
+        same=lambda ours, theirs: np.allclose(per_example(ours), per_example(theirs), rtol=1e-2, atol=1e-5),
+        wanted=1.5,
+    )
+
+
+def one_by_one(subject: FineTuned) -> np.ndarray:
+    """Every example's gate gradients [rows, units] from a backward pass of its own, without padding."""
+    model, gradients = subject.model.eval().requires_grad_(False), []
+    for row in range(len(subject.dev)):
+        heads, mlps = (torch.ones(part.shape, requires_grad=True) for part in (subject.full.heads, subject.full.mlps))
+        inputs, labels = subject.dev.batch([row])
+        with gates.gated(model, heads, mlps):
+            found = torch.autograd.grad(example_losses(model(**inputs), labels).sum(), (heads, mlps))
+        gradients.append(torch.cat([part.ravel() for part in found]).numpy())
+    model.requires_grad_(True)
+    return np.stack(gradients)
+
+
+if __name__ == "__main__":
+    show(claims(None if "whole" in sys.argv else 128))

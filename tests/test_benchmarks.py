@@ -1,0 +1,78 @@
+"""What is said about speed is what was measured; how it was measured does what it says."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks import authors, sides
+from benchmarks.__main__ import MODULES, RESULTS, table
+from benchmarks.finetuning import Products
+from benchmarks.sides import Claim, compare
+from lib import importance, prune
+from lib.finetuned import FineTuned
+from lib.fingerprint import ROOT
+
+
+def test_the_readme_shows_what_was_measured():
+    results = json.loads(RESULTS.read_text())
+    assert set(results["claims"]) == set(MODULES)
+    assert table(results) in (ROOT / "README.md").read_text(), "python -m benchmarks table prints it"
+
+
+def test_a_ratio_says_how_many_times_as_long_the_other_side_takes(monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(sides.time, "perf_counter", lambda: now)
+
+    def ours():
+        nonlocal now
+        now += 1.0
+
+    def theirs():
+        nonlocal now
+        now += 3.0
+
+    claim = compare("a", "b", ours, theirs, wanted=2, turns=3)
+    assert claim.least == claim.median == claim.most == 3 and claim.held
+    slower = compare("a", "b", ours, theirs, amounts=(1, 10), wanted=2, turns=1)
+    assert slower.median == 0.3 and not slower.held, "they do ten times as much in that time"
+    assert compare("a", "b", ours, theirs, wanted=0.5, at_most=True, turns=1).median == 1 / 3
+    with pytest.raises(AssertionError, match="a and b do not give the same result"):
+        compare("a", "b", lambda: 1, lambda: 2, same=lambda ours, theirs: ours == theirs)
+    assert str(Claim.of("a", "b", [1.0, 3.0, 2.0], 2.5)) == "a / b: 2.00 (1.00–3.00)   at least 2.50: NOT held"
+
+
+@pytest.fixture()
+def subject(tiny, monkeypatch):
+    monkeypatch.setattr(authors, "LENGTH", 12)
+    monkeypatch.setattr(authors, "BATCH", 7)
+    model, dev = tiny[:2]
+    return FineTuned("SST-2", model, dev, 0.5)
+
+
+def test_the_authors_algorithm_finds_what_ours_finds(subject):
+    layers, heads = subject.full.heads.shape
+    choices = prune.Structured(estimator="per_batch", keep=0.5)
+
+    def measure(mask):
+        found = importance.measure(subject.model, subject.dev, mask)
+        units = importance.per_batch(found.gradients, authors.BATCH)
+        scores = importance.Importance(units[:-layers].reshape(layers, heads), units[-layers:])
+        return subject.rescore(found.logits), scores
+
+    assert np.allclose(authors.measure(subject, subject.full).heads, measure(subject.full)[1].heads)
+    assert authors.score(subject, subject.full) == measure(subject.full)[0]
+    trail = prune.by_importance(subject.full, measure, "joint", choices)
+    assert authors.search(subject, choices) == [r.mask for r in trail.rounds]
+    assert len(trail.rounds) > 3
+
+
+def test_matrix_products_are_noted_and_done_again():
+    with Products() as products:
+        linear = torch.nn.Linear(3, 4)
+        (linear(torch.ones(5, 3)) @ torch.ones(4, 2)).sum().backward()
+    names = sorted(function.overloadpacket.__name__ for function, _ in products.done)
+    assert names == ["addmm", "mm", "mm", "mm"]
+    products.fill()
+    products.again()
