@@ -27,6 +27,7 @@ def claims() -> Iterator[Claim]:
         lambda: run("--jobs", "1"),
         wanted=1.5,
         turns=1,
+        warm=True,
     )
     shares = [overhead(path) for path in sorted((store.outputs() / "quick" / "notebooks").glob("*.ipynb"))]
     if shares:

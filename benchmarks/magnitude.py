@@ -54,7 +54,7 @@ def claims() -> Iterator[Claim]:
         same,
         wanted=10,
         amounts=(ROUNDS, 1),
-        turns=3,
+        warm=True,
     )
 
 
