@@ -38,7 +38,7 @@ def claims() -> Iterator[Claim]:
 
 
 def search(batch: int) -> float:
-    """The greatest resident size, in GiB, of this process after a joint search in few rounds; the first is the dearest."""
+    """The greatest resident size, in GiB, of this process after a joint search of few rounds; the first takes most."""
     torch.set_num_threads(1)
     importance.evaluation_batch = lambda _device: batch
     encoder, draw = BertModel(BertConfig()), np.random.default_rng(0)

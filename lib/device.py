@@ -4,10 +4,11 @@ Models are trained with bf16 matrix products where there are units for them, on 
 weights, optimiser and losses stay float32). They are scored, and importance is measured, in float32 everywhere: what
 decides over a mask is never rounded.
 
-On AMD's CPUs, torch's default route for matrix products (MKL) leaves half of the machine unused: AVX-512
-is there, and not taken. Its other route (oneDNN) takes it, but torch opens that for float32 only under the name of
-"bf16". On most CPUs nothing is rounded to bf16 there: the products are exact float32 ones. On those with matrix units
-for bf16 they are not. So the route is tried on one product, and kept only if that has float32's accuracy.
+On AMD's CPUs, torch's default route for matrix products (MKL) does not take AVX-512, which leaves a little of the
+machine unused, or nearly half of it, as the CPU goes (benchmarks/retraining.py). Its other route (oneDNN) takes it,
+but torch opens that for float32 only under the name of "bf16". On most CPUs nothing is rounded to bf16 there: the
+products are exact float32 ones. On those with matrix units for bf16 they are not. So the route is tried on one
+product, and kept only if that has float32's accuracy.
 """
 
 import ctypes

@@ -2,8 +2,9 @@
 
 A small encoder has as many weights in its table of word embeddings as in all its layers. The rows of words that the
 training sentences do not use have no gradient and do not change (AdamW without weight decay leaves them where they
-are), yet clearing, clipping and stepping through them takes a fifth of a training step, and a quarter of a pruned
-model's (benchmarks/retraining.py). So while a model is trained, its table holds only the rows that occur.
+are), yet clearing, clipping and stepping through them takes up to a fifth of a training step, of a pruned model's more
+(benchmarks/retraining.py: it depends on the machine). So while a model is trained, its table holds only the rows that
+occur.
 """
 
 from collections.abc import Iterator
