@@ -115,7 +115,7 @@ def test_a_dry_run_shows_the_plan_and_runs_nothing(tmp_path, monkeypatch):
     said = command("--profile", "laptop", "--dry-run", "--jobs", "3", outputs=tmp_path, check=0)
     assert "113 of 113 jobs to do" in said and re.search(r"01_finetune.*WNLI.*1337 42 86.*635.*71", said)
     steps = 3 * (8 * 125 + 40)  # three epochs of batches of 16: eight tasks with 2,000 rows, WNLI with 635
-    hours = (3 * steps * (1 + estimate.TRAININGS["05"]) + 113 * estimate.OVERHEAD) / 3 / 3600
+    hours = (3 * steps * (estimate.TRAININGS["01"] + estimate.TRAININGS["05"]) + 113 * estimate.OVERHEAD) / 3 / 3600
     assert f"about {hours:.1f} h with 3 workers" in said
     assert not list(tmp_path.rglob("*.ipynb"))
 
