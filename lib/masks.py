@@ -84,7 +84,7 @@ class Mask:
         return f"{self.n_heads} of {self.heads.size} heads, {self.n_mlps} of {self.mlps.size} MLPs"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class WeightMask:
     """Which single weights are kept, one bit each, for the parameters that m-pruning may touch (§3.2).
 
@@ -133,6 +133,11 @@ class WeightMask:
         for name in self:
             whole.update(self.bits[name])
         return whole.hexdigest()
+
+    def __str__(self):
+        return f"{self.kept:,} of {self.size:,} weights"
+
+    __repr__ = __str__  # who shows a mask in a notebook wants its size, not its bits
 
     def __eq__(self, other):
         if not isinstance(other, WeightMask):

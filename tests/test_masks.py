@@ -46,6 +46,7 @@ def test_a_weight_mask_keeps_every_bit(first, second):
     assert all(np.array_equal(mask[name], array) for name, array in arrays.items())
     assert (mask.size, mask.kept) == (len(first) + len(second), sum(first) + sum(second))
     assert WeightMask.from_tensors(*mask.to_tensors()) == mask
+    assert repr(mask) == f"{mask.kept} of {mask.size} weights", "its size, not its bits"
 
 
 def test_survivors_by_hand():
