@@ -9,11 +9,12 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 
 import nbformat
 
-from benchmarks.sides import Claim, compare, show
+from benchmarks.sides import Claim, show
 from lib import store
 from lib.fingerprint import ROOT
 
@@ -22,19 +23,12 @@ PART = ("--tasks", "SST-2", "--seeds", "1337,42", "--only", "01-02")
 
 def claims() -> Iterator[Claim]:
     """Two workers; then the share of overhead, where there is an executed run of quick."""
-    ways = {"with 1 worker, which has both cores": None}
+    two, ways = seconds("--jobs", "2"), {"with 1 worker, which has both cores": None}
     if hasattr(os, "sched_setaffinity"):
         ways = {"with 1 worker on 1 core": {min(os.sched_getaffinity(0))}, **ways}
     for against, cores in ways.items():
-        yield compare(
-            "run_all with 2 workers on 2 cores, 4 notebooks",
-            against,
-            lambda: run("--jobs", "2"),
-            lambda c=cores: run("--jobs", "1", cores=c),
-            wanted=1.5,
-            turns=1,
-            warm=True,
-        )
+        ratio = seconds("--jobs", "1", cores=cores) / two
+        yield Claim.of("run_all with 2 workers on 2 cores, 4 notebooks", against, [ratio], wanted=1.5)
     shares = [overhead(path) for path in sorted((store.outputs() / "quick" / "notebooks").glob("*.ipynb"))]
     if shares:
         lost, whole = map(sum, zip(*shares, strict=True))
@@ -48,14 +42,16 @@ def claims() -> Iterator[Claim]:
         )  # fmt: skip
 
 
-def run(*options: str, cores: set[int] | None = None) -> None:
+def seconds(*options: str, cores: set[int] | None = None) -> float:
     """Run the part, in a folder of its own; cores: held to these."""
     hold = (lambda: os.sched_setaffinity(0, cores)) if cores else None
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, str(ROOT / "run_all.py"), *PART, *options]
         plain = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
         environment = plain | {"OUTPUTS_DIR": folder, "OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
+        start = time.perf_counter()
         subprocess.run(command, env=environment, check=True, capture_output=True, preexec_fn=hold)
+        return time.perf_counter() - start
 
 
 def overhead(path) -> tuple[float, float]:

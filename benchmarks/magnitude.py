@@ -14,7 +14,7 @@ from benchmarks.sides import Claim, compare, show
 from lib import gates, prune
 from lib.masks import WeightMask
 
-ROUNDS = 10  # of a search: ours sorts once for all of them
+ROUNDS = 10  # of a search: ours counts once for all of them
 
 
 def claims() -> Iterator[Claim]:
@@ -28,7 +28,7 @@ def claims() -> Iterator[Claim]:
 
     def rounds() -> list[WeightMask]:
         order = prune.Ordering({name: parameter.detach().numpy() for name, parameter in weights.items()})
-        left, found = len(order.sorted), []
+        left, found = order.size, []
         for _ in range(ROUNDS):
             left -= round(0.1 * left)
             found.append(order.keep(left))

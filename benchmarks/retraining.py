@@ -1,6 +1,6 @@
 """What training saves: words that do not occur, units that are masked, products by other routes; what an m-mask costs.
 
-python -m benchmarks.retraining     MiniLM, 256 rows of SST-2, batches of 16, one thread
+python -m benchmarks.retraining     MiniLM, 128 rows of SST-2, batches of 16, one thread
 """
 
 import copy
@@ -50,7 +50,7 @@ class Packed(baselines.WordVectors):
 
 def claims() -> Iterator[Claim]:
     """Each saving by itself, in float32."""
-    subject = minilm("SST-2", 256, 1)
+    subject = minilm("SST-2", 128, 1)
     model, rows, occurring = subject.model, subject.train, train.Occurring
     draw, half = np.random.default_rng(0), half_the_units()
     prunable = set(gates.prunable(dict(model.named_parameters())))

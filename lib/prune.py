@@ -121,23 +121,31 @@ def floor_of(score: float, keep: float) -> float:
 
 
 class Ordering:
-    """All of a model's prunable weights by magnitude, sorted once.
+    """All of a model's prunable weights in the order of their magnitudes.
 
-    The weights do not change between rounds, so each round of m-pruning is a threshold on this one order.
+    The weights do not change between rounds, so each round of m-pruning is a threshold on this one order. Most of it is
+    never needed: the weights are counted once in 2¹⁵ bins of like magnitude, and of these a round sorts only the one
+    that holds its threshold.
     weights: {name: float array}. Ties go to the weight that comes later: it is kept.
     """
 
     def __init__(self, weights: Mapping[str, np.ndarray]):
         self.magnitudes = {name: np.abs(array) for name, array in weights.items()}
-        self.sorted = np.sort(np.concatenate([m.ravel() for m in self.magnitudes.values()]))
+        self.size = sum(m.size for m in self.magnitudes.values())
+        counts = sum(np.bincount(_bin_of(m).ravel(), minlength=1 << 15) for m in self.magnitudes.values())
+        self.up_to = np.cumsum(counts)  # how many weights there are in each bin and those below it
 
     def keep(self, count: int) -> WeightMask:
         """The mask that keeps exactly the `count` largest weights."""
-        pruned = len(self.sorted) - count
+        pruned = self.size - count
         if pruned <= 0:
             return WeightMask.of({n: np.ones(m.shape, bool) for n, m in self.magnitudes.items()})
-        threshold = self.sorted[pruned - 1]
-        ties = pruned - int(np.searchsorted(self.sorted, threshold, "left"))  # so many of the equal ones must go
+        bin_ = int(np.searchsorted(self.up_to, pruned))
+        inside = np.sort(np.concatenate([m[_bin_of(m) == bin_] for m in self.magnitudes.values()]))
+        below = int(self.up_to[bin_]) - len(inside)
+        threshold = inside[pruned - below - 1]
+        # so many of the equal ones must go
+        ties = pruned - below - int(np.searchsorted(inside, threshold, "left"))
         kept = {}
         for name, magnitude in self.magnitudes.items():
             flat = magnitude.ravel()
@@ -147,6 +155,11 @@ class Ordering:
             ties -= min(ties, len(equal))
             kept[name] = keep.reshape(magnitude.shape)
         return WeightMask.of(kept)
+
+
+def _bin_of(magnitudes: np.ndarray) -> np.ndarray:
+    """The upper half of a float32's bits: exponent, 7 bits of mantissa. A larger magnitude is in no lower bin."""
+    return np.ascontiguousarray(magnitudes, np.float32).view(np.uint32) >> 16
 
 
 def by_magnitude(
@@ -159,7 +172,7 @@ def by_magnitude(
     """
     choices = choices or Magnitude()
     order = Ordering(weights)
-    left = total = len(order.sorted)
+    left = total = order.size
     mask = order.keep(total)
     full = score(mask)
     floor = floor_of(full, choices.keep)
