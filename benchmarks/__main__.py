@@ -1,8 +1,8 @@
 """All benchmarks, each in a process of its own, one after another; what they find goes to results.json.
 
-python -m benchmarks                ten minutes on two cores, with the rows of GLUE_DIR or else those that pip brings
+python -m benchmarks                      ten minutes on two cores; the rows of GLUE_DIR, or else those that pip brings
 python -m benchmarks memory search:whole  these only; the others' results stay
-python -m benchmarks table          what is in results.json, as the README shows it
+python -m benchmarks table                what is in results.json, as the README shows it
 """
 
 import json

@@ -1,6 +1,6 @@
 """What it costs to hand freed memory back to the system: training in fresh processes, with and without, by turns.
 
-python -m benchmarks.heap     MiniLM, 64 rows of STS-B, one thread
+python -m benchmarks.heap     MiniLM, 32 rows of STS-B, one thread
 """
 
 import os
@@ -20,7 +20,7 @@ if "given back" in sys.argv:
 from benchmarks.sides import minilm, recipe
 from lib import train
 torch.set_num_threads(1)
-subject = minilm("STS-B", 64, 1)
+subject = minilm("STS-B", 32, 1)
 train.fit(subject.model, subject.train, recipe(epochs=1), 0)
 start = time.process_time()
 train.fit(subject.model, subject.train, recipe(epochs=3), 0)
