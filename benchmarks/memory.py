@@ -47,9 +47,9 @@ def search(batch: int) -> float:
     dev = Encoded({"input_ids": ids}, np.full(ROWS, TOKENS), draw.integers(2, size=ROWS), 0)
     subject = FineTuned("SST-2", model, dev, float("nan"))
 
-    def measure(mask):
-        measured = importance.measure(model, dev, mask)
-        return subject.rescore(measured.logits), importance.importance(measured.gradients, 12, 12, "per_batch")
+    def measure(mask, _floor):
+        score, gradients = subject.measure(mask)
+        return score, importance.importance(gradients, 12, 12, "per_batch")
 
     prune.by_importance(subject.full, measure, choices=prune.Structured(step=0.5, keep=1.0))
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / GIB

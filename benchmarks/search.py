@@ -84,10 +84,11 @@ def search(subject: FineTuned) -> list:
     """The masks tried by lib's search, in order."""
     layers, heads = subject.full.heads.shape
 
-    def measure(mask):
-        measured = importance.measure(subject.model, subject.dev, mask)
-        scores = importance.importance(measured.gradients, layers, heads, CHOICES.estimator)
-        return subject.rescore(measured.logits), scores
+    def measure(mask, floor):
+        score, gradients = subject.measure(mask, floor)
+        if gradients is None:
+            return score, None
+        return score, importance.importance(gradients, layers, heads, CHOICES.estimator)
 
     return [r.mask for r in prune.by_importance(subject.full, measure, "joint", CHOICES).rounds]
 

@@ -12,7 +12,7 @@ import dask
 from distributed import Client, LocalCluster, as_completed
 
 from chain import warm
-from chain.execute import TOPIC, Order, Outcome, cores, execute, threads
+from chain.execute import TOPIC, Order, Outcome, cores, execute, variables
 from chain.profiles import Mistake
 
 # one worker process a slot, one thread each: the kernels are the workers' children and bring their own threads
@@ -50,7 +50,7 @@ class Cluster:
             self.per_host = max([hosts.count(host) for host in hosts] or [1])
             self.needs_card = any("GPU" in worker.get("resources", {}) for worker in known)
         else:
-            self.nursery = warm.start(**threads(self.per_host))
+            self.nursery = warm.start(**variables(self.per_host))
             self.local = LocalCluster(
                 n_workers=self.workers,
                 threads_per_worker=1,

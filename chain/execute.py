@@ -87,19 +87,21 @@ def _environment(order: Order) -> None:
     # dask's own settings: they trim the heap after each freed tensor (benchmarks/heap.py), hold MKL to one thread
     for variable in ("MALLOC_TRIM_THRESHOLD_", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.pop(variable, None)
-    os.environ.update(threads(order.jobs), TOKENIZERS_PARALLELISM="false", PYTHONPATH=str(ROOT))
+    os.environ.update(variables(order.jobs), TOKENIZERS_PARALLELISM="false")
     name = str(get_worker().name)
     if order.cards and name.isdigit():  # a worker of our own cluster; others' workers come with a card of theirs
         os.environ["CUDA_VISIBLE_DEVICES"] = str(int(name) % order.cards)
 
 
-def threads(jobs: int) -> dict[str, str]:
-    """The variables of a process that shares this machine with so many others in all.
+def variables(jobs: int) -> dict[str, str]:
+    """What a process must find in its environment, if there are so many such processes in all on this machine.
 
-    A thread for each core of its share: more of them only wait for one another.
+    This checkout's lib, whichever else is installed. A thread for each core of its share: more only wait for one
+    another.
     """
     count = max(1, cores() // jobs)
-    return {"OMP_NUM_THREADS": str(count), "OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
+    wait = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
+    return {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(count)} | wait
 
 
 def cores() -> int:

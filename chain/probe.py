@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
-from chain.execute import threads
+from chain.execute import variables
 from lib.store import ROOT
 
 SECONDS = 12  # for each of the three things that are timed
@@ -33,7 +33,7 @@ class Speed:
 
 def probe(encoder: str, workers: int, cards: int = 0) -> Speed:
     """The mean speed of so many workers at once."""
-    environment = {**os.environ, **threads(workers), "PYTHONPATH": str(ROOT)}
+    environment = os.environ | variables(workers)
     running = []
     for worker in range(workers):
         card = {"CUDA_VISIBLE_DEVICES": str(worker % cards)} if cards else {}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from lib import gates, glue, models, sources, train
+from lib import gates, glue, importance, models, sources, train
 from lib.batches import Encoded, encode
 from lib.compact import compact
 from lib.device import ready
@@ -43,6 +43,17 @@ class FineTuned:
             return self.rescore(train.predict(compact(self.model, mask), self.dev), stsb_score)
         with gates.masked(self.model, mask):
             return self.rescore(train.predict(self.model, self.dev), stsb_score)
+
+    def measure(
+        self, mask: Mask, floor: float = -np.inf, stsb_score: str = "pearson"
+    ) -> tuple[float, np.ndarray | None]:
+        """(score, gate gradients as in `importance.measure`) of a subnetwork, in one pass; None under the floor."""
+
+        def deserves(logits, rows):
+            return not glue.score(self.task, logits, self.dev.labels[rows], stsb_score) < floor
+
+        measured = importance.measure(self.model, self.dev, mask, deserves)
+        return self.rescore(measured.logits, stsb_score), measured.gradients
 
 
 def new(

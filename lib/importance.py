@@ -8,6 +8,7 @@ gradients at all. They are kept, [examples, layers·heads + layers], because eve
 the paper's formula, what the authors' code computes, bootstrap intervals.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,7 @@ from lib.masks import Mask
 from lib.models import SentenceClassifier, example_losses
 
 AUTHORS_BATCH = 64  # the batch in which the authors' code walks through the dev set
+ENOUGH = 64  # rows from whose score can be told what that of all will be; that of fewer says little
 
 
 @dataclass(frozen=True)
@@ -35,36 +37,58 @@ class Importance:
 class Measurement:
     """What one pass over the rows gives.
 
-    logits: float32 [rows, outputs]. gradients: float32 [rows, layers·heads + layers], ∂L(x)/∂ξ then ∂L(x)/∂ν.
-    Both are in the order of the rows.
+    logits: float32 [rows, outputs]. gradients: float32 [rows, layers·heads + layers], ∂L(x)/∂ξ then ∂L(x)/∂ν; None
+    where the logits did not deserve any. Both are in the order of the rows.
     """
 
     logits: np.ndarray
-    gradients: np.ndarray
+    gradients: np.ndarray | None
 
 
-def measure(model: SentenceClassifier, data: Encoded, mask: Mask) -> Measurement:
+def measure(
+    model: SentenceClassifier,
+    data: Encoded,
+    mask: Mask,
+    deserves: Callable[[np.ndarray, Sequence[int]], bool] = lambda logits, rows: True,
+) -> Measurement:
     """The subnetwork's logits and every example's gate gradients, in one forward and one backward pass a batch.
 
     Masked units are physically removed first, so a small subnetwork is cheap to measure, and their gradients are 0.
     Dropout is off; the model stays as it is.
+
+    deserves(logits, rows): do these logits [rows, outputs], those of these rows, deserve gradients? A search has no use
+    for those of a mask that fails, and they are half the work. What counts is the answer for all rows; while that for
+    the first so many is no, gradients wait, and if it is yes in the end, they are made up for.
     """
     layers, heads = mask.heads.shape
     small = compact(model, mask).eval().requires_grad_(False)  # only the gates need gradients
     ones = torch.ones(layers * heads + layers, dtype=small.classifier.weight.dtype, device=small.device)
     logits = np.empty((len(data), small.classifier.out_features), np.float32)
     gradients = np.zeros((len(data), len(ones)), np.float32)
-    data = data.on(small.device)
-    for indices in evaluation_batches(data.lengths, evaluation_batch(small.device)):
+    data, seen = data.on(small.device), []
+
+    def visit(indices, again=False) -> bool:
+        """One batch: its logits, and its gradients if they are deserved. Were they?"""
         inputs, labels = data.batch(indices)
         both = ones.expand(len(indices), -1).clone().requires_grad_()
         with gates.gated(small, both[:, :-layers].unflatten(1, (layers, heads)), both[:, -layers:]):
             output = small(**inputs)
         logits[indices] = output.detach().float().cpu().numpy()
+        seen.extend(indices)
+        if not (again or len(seen) < ENOUGH or deserves(logits[seen], seen)):
+            return False
         if mask.n_heads or mask.n_mlps:  # with no gate left there is nothing to differentiate by
             # examples do not see each other, so the gradient of the sum holds the gradient of each
             (slopes,) = torch.autograd.grad(example_losses(output, labels).sum(), both)
             gradients[indices] = slopes.float().cpu().numpy()
+        return True
+
+    batches = evaluation_batches(data.lengths, evaluation_batch(small.device))
+    waiting = [indices for indices in batches if not visit(indices)]
+    if not deserves(logits, range(len(data))):
+        return Measurement(logits, None)
+    for indices in waiting:
+        visit(indices, again=True)
     return Measurement(logits, gradients)
 
 

@@ -24,7 +24,7 @@ class Round:
     """One iteration: the subnetwork that was tried, its score, and whether it stayed at or above the floor.
 
     phase: what was being pruned ("full" for the start). mask: the subnetwork tried. importance: measured on it, raw;
-    None for m-pruning.
+    None in m-pruning, and where nobody needs it as the mask is under the floor.
     """
 
     phase: str
@@ -47,12 +47,18 @@ class Trail:
         return [r for r in self.rounds if r.accepted][-1]
 
     def to_tensors(self) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-        """(tensors, metadata) of a trail of s-pruning, as the store keeps them; [rounds, …] each."""
+        """(tensors, metadata) of a trail of s-pruning, as the store keeps them; [rounds, …] each.
+
+        Importance that was not measured is nan.
+        """
+        heads, mlps = self.rounds[0].mask.heads.shape, self.rounds[0].mask.mlps.shape
+        unknown = Importance(np.full(heads, np.nan), np.full(mlps, np.nan))
+        measured = [r.importance or unknown for r in self.rounds]
         tensors = {
             "heads": np.stack([r.mask.heads for r in self.rounds]),
             "mlps": np.stack([r.mask.mlps for r in self.rounds]),
-            "head_importance": np.stack([r.importance.heads for r in self.rounds]),
-            "mlp_importance": np.stack([r.importance.mlps for r in self.rounds]),
+            "head_importance": np.stack([one.heads for one in measured]),
+            "mlp_importance": np.stack([one.mlps for one in measured]),
             "score": np.array([r.score for r in self.rounds]),
             "accepted": np.array([r.accepted for r in self.rounds]),
         }
@@ -61,12 +67,13 @@ class Trail:
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> "Trail":
         """The inverse of `to_tensors`."""
+        both = zip(tensors["head_importance"], tensors["mlp_importance"], strict=True)
         rounds = zip(
             metadata["phases"].split(),
             map(Mask, tensors["heads"], tensors["mlps"]),
             tensors["score"].tolist(),
             tensors["accepted"].tolist(),
-            map(Importance, tensors["head_importance"], tensors["mlp_importance"]),
+            [None if np.isnan(heads).all() else Importance(heads, mlps) for heads, mlps in both],
             strict=True,
         )
         return cls(tuple(Round(*values) for values in rounds), float(metadata["floor"]))
@@ -208,20 +215,21 @@ def _without_lowest(live: np.ndarray, scores: np.ndarray, count: int) -> np.ndar
 
 def by_importance(
     full: Mask,
-    measure: Callable[[Mask], tuple[float, Importance]],
+    measure: Callable[[Mask, float], tuple[float, Importance | None]],
     mode: str = "joint",
     choices: Structured | None = None,
 ) -> Trail:
     """S-pruning: drop the least important units, round by round, while the score stays at or above the floor.
 
-    full: the mask to start from. measure: a subnetwork's (score on dev, importance before normalising). mode: "joint"
-    prunes heads and one MLP a round, then heads alone, then MLPs alone (§3.3); "heads" and "mlps" prune one kind only
-    (App. B). A phase ends at its first mask under the floor, or with nothing left to prune.
+    full: the mask to start from. measure(mask, floor): a subnetwork's (score on dev, importance before normalising);
+    the importance may be None if the score is under that floor. mode: "joint" prunes heads and one MLP a round, then
+    heads alone, then MLPs alone (§3.3); "heads" and "mlps" prune one kind only (App. B). A phase ends at its first mask
+    under the floor, or with nothing left to prune.
     """
     choices = choices or Structured()
     if mode not in MODES:
         raise ValueError(f"the pruning mode is {mode!r}; it can be one of {', '.join(MODES)}")
-    value, scores = measure(full)
+    value, scores = measure(full, -np.inf)
     floor = floor_of(value, choices.keep)
     rounds = [Round("full", full, value, True, scores)]
     good = rounds[0]
@@ -233,7 +241,7 @@ def by_importance(
             mask = drop_lowest(good.mask, ranked, n_heads, n_mlps)
             if mask == good.mask:
                 break
-            value, measured = measure(mask)
+            value, measured = measure(mask, -np.inf if choices.start == "failed" else floor)
             rounds.append(Round(phase, mask, value, bool(value >= floor), measured))
             if not rounds[-1].accepted:
                 if choices.start == "failed":

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from lib import gates, importance
+from lib.finetuned import FineTuned
 from lib.importance import Importance
 from lib.masks import Mask
 from lib.models import example_losses
@@ -54,6 +55,31 @@ def test_a_masked_out_layer_and_nothing_at_all(tiny):
     assert (empty.gradients == 0).all() and np.isfinite(empty.logits).all()
 
 
+@pytest.mark.parametrize("verdicts", ["yes", "no", "no, then yes", "yes, then no", "by turns, then yes"])
+def test_gradients_wait_while_the_logits_do_not_deserve_them(tiny, monkeypatch, verdicts):
+    model, data = tiny
+    monkeypatch.setattr(importance, "evaluation_batch", lambda device: 5)
+    monkeypatch.setattr(importance, "ENOUGH", 10)
+    mask, asked = Mask.full(3, 4), []
+    plain = importance.measure(model, data, mask)
+
+    def deserves(logits, rows):
+        asked.append(len(rows))
+        assert np.array_equal(logits, plain.logits[list(rows)])
+        so_far, _, in_the_end = verdicts.partition(", then ")
+        if len(asked) > 4:
+            return (in_the_end or so_far) == "yes"
+        return so_far == "yes" or (so_far == "by turns" and len(asked) % 2 == 1)
+
+    measured = importance.measure(model, data, mask, deserves)
+    assert asked == [10, 15, 20, 24, 24]
+    assert np.array_equal(measured.logits, plain.logits)
+    if verdicts.endswith("yes"):
+        assert np.array_equal(measured.gradients, plain.gradients)
+    else:
+        assert measured.gradients is None
+
+
 def test_measuring_leaves_the_model_trainable_and_equal(tiny):
     model, data = tiny
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
@@ -94,3 +120,14 @@ def test_normalising_in_the_head():
     assert np.allclose(importance.normalise(scores, "l2_minmax").heads, [[0.75, 1], [0, 0], [0.75, 1]])
     assert importance.normalise(scores, "none") is scores
     assert importance.normalise(scores).mlps.tolist() == [7, 8, 9]
+
+
+def test_a_subnetwork_is_measured_as_far_as_its_score_deserves(tiny):
+    model, data = tiny
+    subject, mask = FineTuned("SST-2", model, data, float("nan")), Mask.full(3, 4)
+    score, gradients = subject.measure(mask)
+    assert score == subject.score_of(mask)
+    assert np.array_equal(gradients, importance.measure(model, data, mask).gradients)
+    at_floor, above = subject.measure(mask, score), subject.measure(mask, np.nextafter(score, 2))
+    assert at_floor[0] == above[0] == score
+    assert np.array_equal(at_floor[1], gradients) and above[1] is None

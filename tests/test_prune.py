@@ -83,8 +83,13 @@ SCORES = Importance(np.arange(20.0).reshape(2, 10) + 1, np.array([1.0, 2]))
 
 
 def toy(score):
-    """A measure that gives every unit the same importance always, and the mask a score."""
-    return lambda mask: (score(mask), SCORES)
+    """A measure that gives every unit the same importance always, and the mask a score; under the floor no importance."""
+
+    def measure(mask, floor):
+        value = score(mask)
+        return value, None if value < floor else SCORES
+
+    return measure
 
 
 def test_the_phases_of_the_joint_mode():
@@ -116,8 +121,9 @@ def test_importance_at_the_start_of_a_phase():
     # after the joint phase has failed, the mask that failed would prune head 0 first, the accepted one head 9
     order = {2: np.arange(10.0), 1: np.arange(10.0)[::-1], 0: np.arange(10.0)}
 
-    def measure(mask):
-        return float(mask.n_mlps >= 1), Importance(np.stack([order[mask.n_mlps]] * 2), np.array([1.0, 2]))
+    def measure(mask, floor):
+        score = float(mask.n_mlps >= 1)
+        return score, Importance(np.stack([order[mask.n_mlps]] * 2), np.array([1.0, 2])) if score >= floor else None
 
     first = {
         start: by_importance(Mask.full(2, 10), measure, "joint", Structured(start=start))
@@ -159,7 +165,12 @@ def test_a_trail_survives_the_store():
     assert [(r.phase, r.mask, r.score, r.accepted) for r in again.rounds] == [
         (r.phase, r.mask, r.score, r.accepted) for r in trail.rounds
     ]
-    assert np.array_equal(again.rounds[-1].importance.heads, SCORES.heads)
+    for before, after in zip(trail.rounds, again.rounds, strict=True):
+        if before.accepted:
+            assert np.array_equal(after.importance.heads, SCORES.heads)
+            assert np.array_equal(after.importance.mlps, SCORES.mlps)
+        else:
+            assert before.importance is after.importance is None
 
 
 @pytest.mark.parametrize("wrong", [{"estimater": "running"}, {"estimator": "runing"}, {"step": "0.1"}])

@@ -78,9 +78,18 @@ def test_a_kernel_or_worker_that_dies_gets_one_more_chance(tmp_path):
     assert outcomes["always"].state == "failed" and "died twice" in outcomes["always"].message
 
 
-def test_figures_are_shown_and_nothing_else_is_on_the_path(tmp_path):
-    source = "import sys\nimport matplotlib.pyplot as plt\nfigure, axes = plt.subplots()\nprint(sys.path)"
-    outcomes, _ = run([(order(tmp_path, "figure", source), [])], workers=1)
+SHOWS = """
+import sys
+import matplotlib.pyplot as plt
+figure, axes = plt.subplots()
+print(sys.path)
+installed = next(place for place, folder in enumerate(sys.path) if "site-packages" in folder)
+assert "{root}" in sys.path[:installed], "another checkout could come first"
+"""
+
+
+def test_figures_are_shown_and_only_this_checkout_is_on_the_path(tmp_path):
+    outcomes, _ = run([(order(tmp_path, "figure", SHOWS.format(root=ROOT)), [])], workers=1)
     assert outcomes["figure"].state == "done", outcomes["figure"].message
     executed = (tmp_path / "done" / "figure.ipynb").read_text()
     assert "image/png" in executed and str(ROOT / "chain") not in executed
