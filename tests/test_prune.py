@@ -83,7 +83,7 @@ SCORES = Importance(np.arange(20.0).reshape(2, 10) + 1, np.array([1.0, 2]))
 
 
 def toy(score):
-    """A measure that gives every unit the same importance always, and the mask a score; under the floor no importance."""
+    """A measure that gives every unit the same importance always, and the mask a score; none under the floor."""
 
     def measure(mask, floor):
         value = score(mask)
