@@ -22,6 +22,7 @@ import socket
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -99,7 +100,8 @@ def nursery(address: str) -> None:
     # it is on being loaded that it ties itself to the shell
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
     for name in IMPORTS:
-        importlib.import_module(name)
+        with suppress(Exception):  # the notebook that needs it says what is wrong
+            importlib.import_module(name)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the kernels: let them not become zombies
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     selector = selectors.DefaultSelector()
