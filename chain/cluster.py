@@ -71,26 +71,36 @@ class Cluster:
         warm.stop(self.nursery)
 
     def run(self, orders: list[tuple[Order, list[str]]], began: Callable[[str], None]) -> Iterator[Outcome]:
-        """Submit all orders, each with the names of those it waits for, and yield how each ends, as it ends."""
+        """Run all orders, each after those that it names, and yield how each ends, as it ends.
+
+        Where several could be next, the first of the list is. An order is handed over when a worker is free for it, not
+        before: dask would give it to the worker that has run what it reads, which may be busy while another is not.
+        """
         self.client.subscribe_topic(TOPIC, lambda event: began(event[1]["name"]))
-        futures: dict[str, object] = {}
         resources = {"GPU": self.share} if self.needs_card else None
-        for priority, (order, waits_for) in enumerate(orders):
-            futures[order.name] = self.client.submit(
-                execute,
-                order,
-                [futures[name] for name in waits_for],
-                key=f"{order.name}-{os.urandom(4).hex()}",
-                resources=resources,
-                priority=-priority,
-                pure=False,
-            )
-        names = {future.key: name for name, future in futures.items()}
-        for future in as_completed(futures.values()):
+        waiting, running, outcomes = list(orders), {}, {}
+        futures = as_completed()
+
+        def fill():
+            slots = max(self.workers, sum(self.client.nthreads().values()))  # some may have joined
+            for order, after in [ready for ready in waiting if outcomes.keys() >= set(ready[1])]:
+                if len(running) >= slots:
+                    break
+                upstream = [outcomes[name] for name in after]
+                future = self.client.submit(execute, order, upstream, resources=resources, pure=False)
+                running[future.key] = order.name
+                waiting.remove((order, after))
+                futures.add(future)
+
+        fill()
+        for future in futures:
+            name = running.pop(future.key)
             if future.status == "finished":
-                yield future.result()
+                outcomes[name] = future.result()
             else:
-                yield Outcome(names[future.key], "failed", message=f"its worker died twice ({future.exception()})")
+                outcomes[name] = Outcome(name, "failed", message=f"its worker died twice ({future.exception()})")
+            fill()
+            yield outcomes[name]
 
 
 def _ignore_interrupts() -> None:

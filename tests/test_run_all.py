@@ -67,6 +67,27 @@ def test_a_failure_stops_only_what_reads_it(tmp_path):
     assert "this went wrong" in (tmp_path / "done" / "bad.ipynb").read_text(), "the copy shows how far it came"
 
 
+def test_the_first_of_the_list_that_can_run_is_next(tmp_path):
+    first, last, after = (order(tmp_path, name, "1") for name in ("first", "last", "after"))
+    _, began = run([(first, []), (after, ["first"]), (last, [])], workers=1)
+    assert began == ["first", "after", "last"]
+
+
+def test_what_becomes_ready_together_runs_together(tmp_path):
+    meet = f"""
+import pathlib, time
+mine, other = (pathlib.Path({str(tmp_path)!r}) / name for name in {{names}})
+mine.touch()
+deadline = time.monotonic() + 30
+while not other.exists():
+    assert time.monotonic() < deadline, "the other one does not run"
+    time.sleep(0.1)
+"""
+    one, two = (order(tmp_path, "-".join(names), meet.format(names=tuple(names))) for names in ("ab", "ba"))
+    outcomes, _ = run([(order(tmp_path, "start", "1"), []), (one, ["start"]), (two, ["start"])])
+    assert {outcome.state for outcome in outcomes.values()} == {"done"}, outcomes
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="warm kernels are Linux's")
 def test_a_kernel_or_worker_that_dies_gets_one_more_chance(tmp_path):
     kernel = DIE_ONCE.format(mark=tmp_path / "kernel", victim="os.getpid()")
