@@ -1,7 +1,7 @@
 """S-pruning: the search for a subnetwork, its importance passes, and models that are physically smaller.
 
 python -m benchmarks.search           MiniLM, 64 dev rows, one thread; the rows of GLUE_DIR, or those that pip brings
-python -m benchmarks search:whole     searches on whole dev sets: an hour
+python -m benchmarks search:whole     searches on whole dev sets: half an hour
 """
 
 import copy
