@@ -17,6 +17,7 @@ import psutil
 import torch
 from transformers import BertConfig, BertModel
 
+from benchmarks import search
 from benchmarks.sides import Claim, show
 from lib import importance, models, prune
 from lib.batches import Encoded
@@ -32,12 +33,12 @@ def claims() -> Iterator[Claim]:
     """GiB of a search, each in a process of its own."""
     for batch in (ROWS, evaluation_batch(torch.device("cpu"))):
         with multiprocessing.get_context("spawn").Pool(1) as pool:
-            peak = pool.apply(search, (batch,))
+            peak = pool.apply(peak_of_search, (batch,))
         what = f"GiB, s-pruning search, BERT-base, {ROWS} rows of {TOKENS} tokens, in batches of {batch}"
         yield Claim(what, "its process at most", peak, peak, peak)
 
 
-def search(batch: int) -> float:
+def peak_of_search(batch: int) -> float:
     """The greatest resident size, in GiB, of this process after a joint search of few rounds; the first takes most."""
     torch.set_num_threads(1)
     importance.evaluation_batch = lambda _device: batch
@@ -45,13 +46,8 @@ def search(batch: int) -> float:
     model = ready(models.SentenceClassifier(encoder, 2, "cls", torch.Generator().manual_seed(0))).eval()
     ids = torch.from_numpy(draw.integers(1000, 30000, ROWS * TOKENS))
     dev = Encoded({"input_ids": ids}, np.full(ROWS, TOKENS), draw.integers(2, size=ROWS), 0)
-    subject = FineTuned("SST-2", model, dev, float("nan"))
-
-    def measure(mask, _floor):
-        score, gradients = subject.measure(mask)
-        return score, importance.importance(gradients, 12, 12, "per_batch")
-
-    prune.by_importance(subject.full, measure, choices=prune.Structured(step=0.5, keep=1.0))
+    few_rounds = prune.Structured(estimator="per_batch", step=0.5, keep=1.0)
+    search.search(FineTuned("SST-2", model, dev, float("nan")), few_rounds)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / GIB
 
 

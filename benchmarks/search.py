@@ -80,17 +80,17 @@ def searches(task: str, subject: FineTuned) -> Claim:
     )
 
 
-def search(subject: FineTuned) -> list:
-    """The masks tried by lib's search, in order."""
+def search(subject: FineTuned, choices: prune.Structured = CHOICES) -> list:
+    """The masks tried by lib's joint search, in order."""
     layers, heads = subject.full.heads.shape
 
     def measure(mask, floor):
         score, gradients = subject.measure(mask, floor)
         if gradients is None:
             return score, None
-        return score, importance.importance(gradients, layers, heads, CHOICES.estimator)
+        return score, importance.importance(gradients, layers, heads, choices.estimator)
 
-    return [r.mask for r in prune.by_importance(subject.full, measure, "joint", CHOICES).rounds]
+    return [r.mask for r in prune.by_importance(subject.full, measure, "joint", choices).rounds]
 
 
 def importance_passes(task: str, subject: FineTuned) -> Iterator[Claim]:

@@ -87,7 +87,8 @@ class Cluster:
                 if len(running) >= slots:
                     break
                 upstream = [outcomes[name] for name in after]
-                future = self.client.submit(execute, order, upstream, resources=resources, pure=False)
+                key = f"{order.name}-{os.urandom(4).hex()}"
+                future = self.client.submit(execute, order, upstream, key=key, resources=resources)
                 running[future.key] = order.name
                 waiting.remove((order, after))
                 futures.add(future)

@@ -33,9 +33,11 @@ class FineTuned:
         """The mask that keeps everything."""
         return Mask.full(*gates.shape(self.model))
 
-    def rescore(self, logits: np.ndarray, stsb_score: str = "pearson") -> float:
-        """The task's metric on other logits [rows, outputs] for the same dev rows."""
-        return glue.score(self.task, logits, self.dev.labels, stsb_score)
+    def rescore(
+        self, logits: np.ndarray, stsb_score: str = "pearson", rows: Sequence[int] | slice = slice(None)
+    ) -> float:
+        """The task's metric on other logits [rows, outputs] for the same dev rows, or for these of them."""
+        return glue.score(self.task, logits, self.dev.labels[rows], stsb_score)
 
     def score_of(self, mask: Mask | WeightMask, stsb_score: str = "pearson") -> float:
         """The score of a subnetwork, pruned and not retrained."""
@@ -48,10 +50,7 @@ class FineTuned:
         self, mask: Mask, floor: float = -np.inf, stsb_score: str = "pearson"
     ) -> tuple[float, np.ndarray | None]:
         """(score, gate gradients as in `importance.measure`) of a subnetwork, in one pass; None under the floor."""
-
-        def deserves(logits, rows):
-            return not glue.score(self.task, logits, self.dev.labels[rows], stsb_score) < floor
-
+        deserves = lambda logits, rows: not self.rescore(logits, stsb_score, rows) < floor  # noqa: E731
         measured = importance.measure(self.model, self.dev, mask, deserves)
         return self.rescore(measured.logits, stsb_score), measured.gradients
 

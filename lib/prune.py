@@ -51,9 +51,7 @@ class Trail:
 
         Importance that was not measured is nan.
         """
-        heads, mlps = self.rounds[0].mask.heads.shape, self.rounds[0].mask.mlps.shape
-        unknown = Importance(np.full(heads, np.nan), np.full(mlps, np.nan))
-        measured = [r.importance or unknown for r in self.rounds]
+        measured = [r.importance or Importance(r.mask.heads * np.nan, r.mask.mlps * np.nan) for r in self.rounds]
         tensors = {
             "heads": np.stack([r.mask.heads for r in self.rounds]),
             "mlps": np.stack([r.mask.mlps for r in self.rounds]),
