@@ -22,8 +22,10 @@ from chain.display import Display
 from chain.execute import Order, Outcome
 from chain.plan import Job, parameter_names, plan, select
 from chain.profiles import Mistake, Profile
-from lib import published, sources, store
-from lib.fingerprint import notebook
+from lib.artefacts import store
+from lib.artefacts.fingerprint import notebook
+from lib.data import sources
+from lib.paper import masks as published
 
 # {notebook: (once for each task and seed, or once for all; the notebooks that it reads from)}; *: of all seeds
 CHAIN = {

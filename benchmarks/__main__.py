@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.sides import Claim, run
-from lib import store
+from lib.artefacts import store
 
 MODULES = ("finetuning", "search", "magnitude", "retraining", "patterns", "chain")
 LONGER = ("heap", "memory", "search:whole")  # only when asked for

@@ -11,12 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lib import gates, importance, prune
-from lib.batches import Encoded, training_batches
-from lib.finetuned import FineTuned
-from lib.importance import Importance
-from lib.masks import Mask
-from lib.models import Recipe, SentenceClassifier, example_losses
+from lib.model.batches import Encoded, training_batches
+from lib.model.classifier import SentenceClassifier, example_losses
+from lib.model.recipes import Recipe
+from lib.pruning import gates, importance
+from lib.pruning.importance import Importance
+from lib.pruning.masks import Mask
+from lib.pruning.search import Structured, drop_lowest, floor_of
+from lib.tickets.finetuned import FineTuned
 
 LENGTH = 128  # to which the rows are padded
 BATCH = 64  # in which dev is walked through
@@ -88,17 +90,17 @@ def measure(subject: FineTuned, mask: Mask) -> Importance:
     return Importance(heads / batches * mask.heads, mlps / batches * mask.mlps)
 
 
-def search(subject: FineTuned, choices: prune.Structured) -> list[Mask]:
-    """The masks tried by a joint search, in order: `prune.by_importance` with two passes over dev a round."""
+def search(subject: FineTuned, choices: Structured) -> list[Mask]:
+    """The masks tried by a joint search, in order: `by_importance` with two passes over dev a round."""
     mask = subject.full
     tried, measured = [mask], {}
-    floor = prune.floor_of(score(subject, mask), choices.keep)
+    floor = floor_of(score(subject, mask), choices.keep)
     heads = choices.step * mask.heads.size
     for n_heads, n_mlps in ((round(heads), 1), (round(heads * choices.second_step), 0), (0, 1)):
         while True:
             if mask not in measured:
                 measured = {mask: importance.normalise(measure(subject, mask), choices.normalise)}
-            smaller = prune.drop_lowest(mask, measured[mask], n_heads, n_mlps)
+            smaller = drop_lowest(mask, measured[mask], n_heads, n_mlps)
             if smaller == mask:
                 break
             tried.append(smaller)

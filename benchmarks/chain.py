@@ -15,8 +15,8 @@ from collections.abc import Iterator
 import nbformat
 
 from benchmarks.sides import Claim, show
-from lib import store
-from lib.fingerprint import ROOT
+from lib.artefacts import store
+from lib.artefacts.fingerprint import ROOT
 
 PART = ("--tasks", "SST-2", "--seeds", "1337,42", "--only", "01-02")
 

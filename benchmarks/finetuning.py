@@ -14,9 +14,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks import authors
 from benchmarks.sides import Claim, compare, minilm, recipe, show
-from lib import train
-from lib.batches import training_batches
-from lib.finetuned import FineTuned
+from lib.model import train
+from lib.model.batches import training_batches
+from lib.tickets.finetuned import FineTuned
 
 TASKS = ("CoLA", "SST-2", "QQP", "MRPC", "RTE")
 ROWS = 2048  # from which batches are made; a turn trains on some of them

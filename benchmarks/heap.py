@@ -9,16 +9,16 @@ import sys
 from collections.abc import Iterator
 
 from benchmarks.sides import Claim, show
-from lib.fingerprint import ROOT
+from lib.artefacts.fingerprint import ROOT
 
 TURNS = 3
 SCRIPT = """
 import sys, time, torch
-from lib import device
+from lib.model import device
 if "given back" in sys.argv:
     device.keep_freed_memory = lambda: None
 from benchmarks.sides import minilm, recipe
-from lib import train
+from lib.model import train
 torch.set_num_threads(1)
 subject = minilm("STS-B", 32, 1)
 train.fit(subject.model, subject.train, recipe(epochs=1), 0)

@@ -11,8 +11,8 @@ from torch.nn.utils import prune as torch_prune
 from transformers import BertConfig, BertModel
 
 from benchmarks.sides import Claim, compare, show
-from lib import gates, prune
-from lib.masks import WeightMask
+from lib.pruning import gates, search
+from lib.pruning.masks import WeightMask
 
 ROUNDS = 10  # of a search: ours counts once for all of them
 
@@ -27,7 +27,7 @@ def claims() -> Iterator[Claim]:
     weights = {n: p for n, p in model.named_parameters() if n in set(gates.prunable([n], "weights"))}
 
     def rounds() -> list[WeightMask]:
-        order = prune.Ordering({name: parameter.detach().numpy() for name, parameter in weights.items()})
+        order = search.Ordering({name: parameter.detach().numpy() for name, parameter in weights.items()})
         left, found = order.size, []
         for _ in range(ROUNDS):
             left -= round(0.1 * left)

@@ -19,11 +19,13 @@ from transformers import BertConfig, BertModel
 
 from benchmarks import search
 from benchmarks.sides import Claim, show
-from lib import importance, models, prune
-from lib.batches import Encoded
-from lib.device import evaluation_batch, ready
-from lib.finetuned import FineTuned
-from lib.fingerprint import ROOT
+from lib.artefacts.fingerprint import ROOT
+from lib.model.batches import Encoded
+from lib.model.classifier import SentenceClassifier
+from lib.model.device import evaluation_batch, ready
+from lib.pruning import importance
+from lib.pruning.search import Structured
+from lib.tickets.finetuned import FineTuned
 
 ROWS, TOKENS = 64, 128
 GIB = 2**30
@@ -43,10 +45,10 @@ def peak_of_search(batch: int) -> float:
     torch.set_num_threads(1)
     importance.evaluation_batch = lambda _device: batch
     encoder, draw = BertModel(BertConfig()), np.random.default_rng(0)
-    model = ready(models.SentenceClassifier(encoder, 2, "cls", torch.Generator().manual_seed(0))).eval()
+    model = ready(SentenceClassifier(encoder, 2, "cls", torch.Generator().manual_seed(0))).eval()
     ids = torch.from_numpy(draw.integers(1000, 30000, ROWS * TOKENS))
     dev = Encoded({"input_ids": ids}, np.full(ROWS, TOKENS), draw.integers(2, size=ROWS), 0)
-    few_rounds = prune.Structured(estimator="per_batch", step=0.5, keep=1.0)
+    few_rounds = Structured(estimator="per_batch", step=0.5, keep=1.0)
     search.search(FineTuned("SST-2", model, dev, float("nan")), few_rounds)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / GIB
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from benchmarks.sides import Claim, compare, show
-from lib import patterns
+from lib.analysis import patterns
 
 TOKENS, MAPS = 27, 72  # about the length of an SST-2 dev row; the heads of MiniLM
 

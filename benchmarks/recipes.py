@@ -6,8 +6,10 @@ python -m benchmarks.recipes minilm-l6 [TASK …]     512 training and 500 dev r
 import sys
 from dataclasses import replace
 
-from lib import baselines, batches, finetuned, glue, models, sources, train
-from lib.vocabulary import word_embeddings
+from lib.data import glue, sources
+from lib.model import baselines, batches, recipes, train
+from lib.model.vocabulary import word_embeddings
+from lib.tickets import finetuned
 
 PARTS = {
     "the recipe": {},
@@ -26,7 +28,7 @@ def main(encoder: str, tasks: list[str]) -> None:
         for name, change in PARTS.items():
             change = dict(change)
             standardise = change.pop("standardise", True)
-            recipe = replace(models.recipe(encoder), **change)
+            recipe = replace(recipes.recipe(encoder), **change)
             model, tokenizer, _ = finetuned.new(encoder, ["pip", "hub"], task, 1337)
             rows, dev = (batches.encode(part, tokenizer, recipe.max_length) for part in (text.train, text.dev))
             if standardise:

@@ -13,10 +13,11 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from benchmarks.sides import Claim, compare, half_the_units, minilm, recipe, show
-from lib import baselines, gates, train, vocabulary
-from lib.compact import compact
-from lib.device import multiplies_bf16, onednn_is_exact
-from lib.masks import Mask, WeightMask
+from lib.model import baselines, train, vocabulary
+from lib.model.device import multiplies_bf16, onednn_is_exact
+from lib.pruning import gates
+from lib.pruning.compact import compact
+from lib.pruning.masks import Mask, WeightMask
 
 RECIPE = recipe(epochs=1, precision="float32")
 

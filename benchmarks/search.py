@@ -13,14 +13,16 @@ import torch
 
 from benchmarks import authors
 from benchmarks.sides import Claim, compare, half_the_units, minilm, recipe, show
-from lib import gates, importance, prune, train
-from lib.compact import compact
-from lib.finetuned import FineTuned
-from lib.importance import per_batch, per_example
-from lib.models import example_losses
+from lib.model import train
+from lib.model.classifier import example_losses
+from lib.pruning import gates, importance
+from lib.pruning.compact import compact
+from lib.pruning.importance import per_batch, per_example
+from lib.pruning.search import Structured, by_importance
+from lib.tickets.finetuned import FineTuned
 
 TASKS = ("CoLA", "MRPC")
-CHOICES = prune.Structured(estimator="per_batch")
+CHOICES = Structured(estimator="per_batch")
 
 
 def claims() -> Iterator[Claim]:
@@ -80,7 +82,7 @@ def searches(task: str, subject: FineTuned) -> Claim:
     )
 
 
-def search(subject: FineTuned, choices: prune.Structured = CHOICES) -> list:
+def search(subject: FineTuned, choices: Structured = CHOICES) -> list:
     """The masks tried by lib's joint search, in order."""
     layers, heads = subject.full.heads.shape
 
@@ -90,7 +92,7 @@ def search(subject: FineTuned, choices: prune.Structured = CHOICES) -> list:
             return score, None
         return score, importance.importance(gradients, layers, heads, choices.estimator)
 
-    return [r.mask for r in prune.by_importance(subject.full, measure, "joint", choices).rounds]
+    return [r.mask for r in by_importance(subject.full, measure, "joint", choices).rounds]
 
 
 def importance_passes(task: str, subject: FineTuned) -> Iterator[Claim]:

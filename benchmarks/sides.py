@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from lib import finetuned, models, sources
-from lib.batches import encode
-from lib.finetuned import FineTuned
-from lib.masks import Mask
+from lib.data import sources
+from lib.model import recipes
+from lib.model.batches import encode
+from lib.pruning.masks import Mask
+from lib.tickets import finetuned
+from lib.tickets.finetuned import FineTuned
 
 TURNS = 3
 ENCODER = "minilm-l6"
@@ -124,6 +126,6 @@ def half_the_units() -> Mask:
     return Mask(draw.permuted(np.arange(72) < 36).reshape(6, 12), draw.permuted(np.arange(6) < 3))
 
 
-def recipe(**changes) -> models.Recipe:
+def recipe(**changes) -> recipes.Recipe:
     """MiniLM's recipe, but for these changes."""
-    return models.recipe(ENCODER, **changes)
+    return recipes.recipe(ENCODER, **changes)

@@ -5,9 +5,9 @@ from dataclasses import asdict
 from chain.plan import Job
 from chain.probe import Speed, probe
 from chain.profiles import Profile
-from lib import models
-from lib.glue import TASKS
-from lib.store import Place
+from lib.artefacts.store import Place
+from lib.data.glue import TASKS
+from lib.model import recipes
 
 # tokens of an average row, special tokens counted, in (training, dev) rows; measured with BERT's uncased vocabulary
 TOKENS = {
@@ -37,7 +37,7 @@ def seconds(job: Job, profile: Profile, speed: Speed = TYPICAL) -> float:
         once = TOKENS_ONCE.get(number, 0) * len(profile.tasks) * len(profile.seeds)
         return OVERHEAD + once * speed.scored_token
     (train, dev), tokens = _rows(job.place.task, profile), TOKENS[job.place.task]
-    recipe = models.recipe(profile.encoder, **profile.finetuning)
+    recipe = recipes.recipe(profile.encoder, **profile.finetuning)
     training = recipe.epochs * (-(-train // recipe.batch_size) * speed.step + train * tokens[0] * speed.trained_token)
     scoring = dev * tokens[1] * speed.scored_token
     searches = len(profile.modes) + len(profile.estimators) - 1 if number == "03" else 1

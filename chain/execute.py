@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chain import warm
-from lib.store import ROOT
+from lib.artefacts.store import ROOT
 
 TOPIC = "all-tickets"  # under which workers tell the scheduler what they begin
 

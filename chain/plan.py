@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any
 
 from chain.profiles import Mistake, Profile
-from lib import store
-from lib.fingerprint import notebook
-from lib.store import Place
+from lib.artefacts import store
+from lib.artefacts.fingerprint import notebook
+from lib.artefacts.store import Place
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from chain.execute import variables
-from lib.store import ROOT
+from lib.artefacts.store import ROOT
 
 SECONDS = 12  # for each of the three things that are timed
 STEPS = 3  # of a training, which costs something to set up
@@ -49,16 +49,17 @@ def measure(encoder: str) -> Speed:
     import torch
     from transformers import BertConfig, BertModel
 
-    from lib import models, train
-    from lib.batches import Encoded
-    from lib.device import ready
+    from lib.model import recipes, train
+    from lib.model.batches import Encoded
+    from lib.model.classifier import SentenceClassifier
+    from lib.model.device import ready
 
     layers, heads, hidden, intermediate = SHAPES.get(encoder, BERT_BASE)
     config = BertConfig(
         num_hidden_layers=layers, num_attention_heads=heads, hidden_size=hidden, intermediate_size=intermediate
     )
-    recipe = models.recipe(encoder, epochs=1)
-    model = ready(models.SentenceClassifier(BertModel(config), 2, recipe.pooling, torch.Generator().manual_seed(0)))
+    recipe = recipes.recipe(encoder, epochs=1)
+    model = ready(SentenceClassifier(BertModel(config), 2, recipe.pooling, torch.Generator().manual_seed(0)))
     draw = np.random.default_rng(0)
 
     def rows(count: int, length: int) -> Encoded:

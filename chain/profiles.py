@@ -8,11 +8,11 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
-from lib.glue import TASKS
-from lib.importance import ESTIMATORS
-from lib.models import Recipe
-from lib.prune import MODES, Magnitude, Structured
-from lib.subnetworks import Retraining
+from lib.data.glue import TASKS
+from lib.model.recipes import Recipe
+from lib.pruning.importance import ESTIMATORS
+from lib.pruning.search import MODES, Magnitude, Structured
+from lib.tickets.subnetworks import Retraining
 
 CHOICES = {"finetuning": Recipe, "magnitude": Magnitude, "structured": Structured, "retraining": Retraining}
 PARAMS = Path(__file__).resolve().parent.parent / "params"

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from lib import sources
-from lib.batches import encode
-from lib.models import SentenceClassifier
+from lib.data import sources
+from lib.model.batches import encode
+from lib.model.classifier import SentenceClassifier
 
 GLUE = Path(__file__).resolve().parents[2] / "shared" / "glue"
 

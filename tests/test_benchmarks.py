@@ -11,9 +11,9 @@ from benchmarks import authors, sides
 from benchmarks.__main__ import LONGER, MODULES, RESULTS, table
 from benchmarks.finetuning import Products
 from benchmarks.sides import Claim, compare
-from lib import importance, prune
-from lib.finetuned import FineTuned
-from lib.fingerprint import ROOT
+from lib.artefacts.fingerprint import ROOT
+from lib.pruning import importance, search
+from lib.tickets.finetuned import FineTuned
 
 
 def test_the_readme_shows_what_was_measured():
@@ -54,7 +54,7 @@ def subject(tiny, monkeypatch):
 
 def test_the_authors_algorithm_finds_what_ours_finds(subject):
     layers, heads = subject.full.heads.shape
-    choices = prune.Structured(estimator="per_batch", keep=0.5)
+    choices = search.Structured(estimator="per_batch", keep=0.5)
 
     def measure(mask, floor=-np.inf):
         score, gradients = subject.measure(mask, floor)
@@ -65,7 +65,7 @@ def test_the_authors_algorithm_finds_what_ours_finds(subject):
 
     assert np.allclose(authors.measure(subject, subject.full).heads, measure(subject.full)[1].heads)
     assert authors.score(subject, subject.full) == measure(subject.full)[0]
-    trail = prune.by_importance(subject.full, measure, "joint", choices)
+    trail = search.by_importance(subject.full, measure, "joint", choices)
     assert authors.search(subject, choices) == [r.mask for r in trail.rounds]
     assert len(trail.rounds) > 3
 

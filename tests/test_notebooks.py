@@ -7,7 +7,7 @@ import pytest
 
 import run_all
 from chain.plan import parameter_names
-from lib.fingerprint import notebook
+from lib.artefacts.fingerprint import notebook
 
 NOTEBOOKS = {step: json.loads(notebook(step).read_text()) for step in run_all.CHAIN}
 pytestmark = pytest.mark.parametrize("step", NOTEBOOKS)

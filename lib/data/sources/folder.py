@@ -1,0 +1,127 @@
+"""GLUE from a folder, in either of two layouts, and encoders saved in a folder.
+
+GLUE_DIR/<task>/{train,dev}.jsonl.gz   keys sentence1, sentence2, label, in Hugging Face's convention
+GLUE_DIR/<task>/{train,dev}.tsv        the official GLUE download, with its quirks
+"""
+
+import csv
+import gzip
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from lib.data.glue import TASKS
+from lib.data.sources.pretrained import load
+from lib.data.sources.unavailable import Unavailable
+
+# the official files' columns: sentence1, sentence2, label. CoLA's files have no header line.
+COLUMNS = {
+    "CoLA": (3, None, 1),
+    "SST-2": ("sentence", None, "label"),
+    "MRPC": ("#1 String", "#2 String", "Quality"),
+    "STS-B": ("sentence1", "sentence2", "score"),
+    "QQP": ("question1", "question2", "is_duplicate"),
+    "MNLI": ("sentence1", "sentence2", "gold_label"),
+    "QNLI": ("question", "sentence", "label"),
+    "RTE": ("sentence1", "sentence2", "label"),
+    "WNLI": ("sentence1", "sentence2", "label"),
+}
+
+
+def text(task: str) -> tuple[list[dict], list[dict], str, str]:
+    """(train rows, dev rows, origin, about) of a task from GLUE_DIR."""
+    base = os.environ.get("GLUE_DIR")
+    if not base:
+        raise Unavailable("the variable GLUE_DIR is not set")
+    folder = Path(base) / task
+    if not folder.is_dir():
+        raise Unavailable(f"there is no folder {folder}")
+    splits, checksum = [], hashlib.sha256()
+    for names in (("train",), ("dev_matched", "dev") if task == "MNLI" else ("dev",)):
+        path = _split(folder, names)
+        checksum.update(path.read_bytes())
+        splits.append(read_jsonl(path, task) if path.name.endswith(".gz") else read_tsv(path, task))
+    about = "GLUE rows from a folder of yours (the one that GLUE_DIR names)"
+    return *splits, f"folder {Path(base).name}/{task} sha256:{checksum.hexdigest()[:16]}", about
+
+
+def _split(folder: Path, names: tuple[str, ...]) -> Path:
+    for name in names:
+        for suffix in (".jsonl.gz", ".tsv"):
+            if (folder / f"{name}{suffix}").exists():
+                return folder / f"{name}{suffix}"
+    raise Unavailable(f"{folder} holds neither {names[-1]}.jsonl.gz nor {names[-1]}.tsv")
+
+
+def read_jsonl(path: Path, task: str) -> list[dict]:
+    """Rows of a .jsonl.gz file; ValueError names the line that is not as it should be."""
+    rows = []
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            record = json.loads(line)
+            try:
+                rows.append(_row(task, record["sentence1"], record.get("sentence2"), record["label"]))
+            except (KeyError, ValueError) as fault:
+                raise ValueError(f"{path}, line {number}: {_said(fault)}") from None
+    return rows
+
+
+def read_tsv(path: Path, task: str) -> list[dict]:
+    """Rows of an official GLUE file. Quotes are text there, MRPC starts with a byte order mark, CoLA has no header.
+
+    Rows that lack a column are left out, as in QQP's file, which has a few.
+    """
+    first, second, label = COLUMNS[task]
+    rows = []
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        lines = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        if task != "CoLA":
+            header = next(lines, [])
+            missing = [name for name in (first, second, label) if name and name not in header]
+            if missing:
+                raise ValueError(f"{path} has no column {missing[0]!r}; its columns are {', '.join(header)}")
+            first, label = header.index(first), header.index(label)
+            second = second and header.index(second)
+        for number, cells in enumerate(lines, 1 if task == "CoLA" else 2):
+            if len(cells) <= max(first, label, second or 0):
+                continue
+            try:
+                rows.append(_row(task, cells[first], cells[second] if second else None, cells[label]))
+            except ValueError as fault:
+                raise ValueError(f"{path}, line {number}: {fault}") from None
+    return rows
+
+
+def _row(task: str, sentence1: str, sentence2: str | None, label) -> dict:
+    names = TASKS[task].labels
+    if not names:
+        value = float(label)
+    elif isinstance(label, str) and label in names:
+        value = names.index(label)
+    else:
+        value = int(label) if str(label).lstrip("-").isdigit() else -1
+        if value not in range(len(names)):
+            raise ValueError(f"the label {label!r} is none of {task}'s: {', '.join(names)} (0 to {len(names) - 1})")
+    if not TASKS[task].pair:
+        return {"sentence1": sentence1, "label": value}
+    if sentence2 is None:
+        raise ValueError(f"{task} is a task of pairs, but there is no sentence2")
+    return {"sentence1": sentence1, "sentence2": sentence2, "label": value}
+
+
+def _said(fault: Exception) -> str:
+    return f"the key {fault} is missing" if isinstance(fault, KeyError) else str(fault)
+
+
+def prepare(name: str) -> str:
+    """The origin of an encoder that was saved with save_pretrained in the folder `name`."""
+    if not (Path(name) / "config.json").exists():
+        raise Unavailable(f"{name} is not a folder with a config.json")
+    return f"folder {Path(name).name}"
+
+
+def encoder(name: str):
+    """(encoder, tokenizer, origin) of that model."""
+    origin = prepare(name)
+    return *load(name), origin

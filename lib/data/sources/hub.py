@@ -1,0 +1,74 @@
+"""The Hugging Face hub: GLUE as nyu-mll/glue, and any encoder with BertModel's layout."""
+
+import os
+from functools import cache
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+from lib.data.glue import TASKS
+from lib.data.sources.pretrained import load
+from lib.data.sources.unavailable import Unavailable
+
+IDS = {"minilm-l6": "sentence-transformers/all-MiniLM-L6-v2", "e5-small": "intfloat/e5-small"}
+COLUMNS = {
+    "CoLA": ("sentence", None),
+    "SST-2": ("sentence", None),
+    "QQP": ("question1", "question2"),
+    "MNLI": ("premise", "hypothesis"),
+    "QNLI": ("question", "sentence"),
+}
+
+
+@cache
+def _require() -> None:
+    """The hub's client retries for half a minute when there is no network: ask once, briefly, before."""
+    from huggingface_hub.constants import ENDPOINT
+
+    if os.environ.get("HF_HUB_OFFLINE") == "1":
+        return  # the user says that the cache has it
+    try:
+        urlopen(Request(ENDPOINT, method="HEAD"), timeout=10).close()
+    except HTTPError:
+        return  # it answered
+    except OSError as fault:
+        raise Unavailable(f"the hub cannot be reached ({getattr(fault, 'reason', fault)})") from None
+
+
+def text(task: str) -> tuple[list[dict], list[dict], str, str]:
+    """(train rows, dev rows, origin, about) of a task; MNLI's dev set is the matched one."""
+    _require()
+    import datasets
+
+    name = task.lower().replace("-", "")
+    try:
+        splits = datasets.load_dataset("nyu-mll/glue", name)
+    except Exception as fault:  # the client raises dozens of kinds; each means that it is not to be had
+        raise Unavailable(f"nyu-mll/glue {name} could not be loaded ({fault})") from None
+    first, second = COLUMNS.get(task, ("sentence1", "sentence2"))
+    number = int if TASKS[task].labels else float
+    rows = [
+        [
+            {"sentence1": row[first], **({"sentence2": row[second]} if second else {}), "label": number(row["label"])}
+            for row in splits[split]
+        ]
+        for split in ("train", "validation_matched" if task == "MNLI" else "validation")
+    ]
+    return *rows, f"hub nyu-mll/glue {name} {splits['train']._fingerprint}", "GLUE as the hub has it"
+
+
+def encoder(name: str):
+    """(encoder, tokenizer, origin) of a model on the hub."""
+    if name == "tiny":
+        raise Unavailable("tiny is made in memory")
+    _require()
+    model = IDS.get(name, name)
+    try:
+        encoder, tokenizer = load(model)
+    except (OSError, ValueError) as fault:
+        raise Unavailable(f"{model} could not be loaded ({str(fault).splitlines()[0]})") from None
+    return encoder, tokenizer, f"hub {model} {getattr(encoder.config, '_commit_hash', '')}".strip()
+
+
+def prepare(name: str) -> str:
+    """The origin of a model on the hub, which is in the hub's cache from then on."""
+    return encoder(name)[2]

@@ -1,0 +1,79 @@
+"""An encoder with a classifier on top, and how each encoder wants to be fine-tuned.
+
+The paper fine-tunes BERT: the pooler over [CLS], dropout, one linear layer (§3). The small encoders that pip can
+bring are sentence encoders. Their pooler was never trained, so they are read by the mean over their tokens; and as
+the means of any two sentences hardly differ (e5-small's have a cosine around 0.8), they are centred and scaled first.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from lib.model.batches import Encoded, evaluation_batches
+
+STANDARDISING_ROWS, STANDARDISING_BATCH = 128, 16
+
+
+class SentenceClassifier(nn.Module):
+    """encoder → pooling → dropout → linear: logits [batch, outputs], 1 output for regression.
+
+    With pooling "cls" this is what transformers' BertForSequenceClassification computes (tested); the encoder may be
+    any with BertModel's layout. With pooling "mean" the pooled vectors are standardised by a fixed centre [hidden] and
+    one scale, which `standardise` takes from training rows. The classifier's weights are drawn from N(0, 0.02²) with
+    `generator`, its bias is zero.
+    """
+
+    def __init__(self, encoder: nn.Module, outputs: int, pooling: str, generator: torch.Generator):
+        super().__init__()
+        if pooling not in ("cls", "mean"):
+            raise ValueError(f"pooling is {pooling!r}; it can be 'cls' or 'mean'")
+        if pooling == "cls" and getattr(encoder, "pooler", None) is None:
+            raise ValueError(f"{type(encoder).__name__} has no pooler over [CLS]; use pooling 'mean'")
+        self.encoder, self.pooling = encoder, pooling
+        self.dropout = nn.Dropout(encoder.config.hidden_dropout_prob)
+        # skip_init: nn.Linear would draw weights from the global generator, only to have them drawn again here
+        self.classifier = nn.utils.skip_init(nn.Linear, encoder.config.hidden_size, outputs)
+        nn.init.normal_(self.classifier.weight, std=0.02, generator=generator)
+        nn.init.zeros_(self.classifier.bias)
+        self.register_buffer("centre", torch.zeros(encoder.config.hidden_size))
+        self.register_buffer("scale", torch.ones(()))
+
+    def forward(self, **inputs: Tensor) -> Tensor:
+        return self.classifier(self.dropout((self.pooled(**inputs) - self.centre) / self.scale))
+
+    def pooled(self, **inputs: Tensor) -> Tensor:
+        """One vector for each example: [batch, hidden], not standardised."""
+        output = self.encoder(**inputs)
+        if self.pooling == "cls":
+            return output.pooler_output
+        real = inputs["attention_mask"].unsqueeze(-1).to(output.last_hidden_state)
+        return (output.last_hidden_state * real).sum(1) / real.sum(1)
+
+    @torch.no_grad()
+    def standardise(self, data: Encoded) -> None:
+        """Set centre and scale so that training rows' pooled vectors have mean 0 and, on average, variance 1.
+
+        Looks at the first rows only. Does nothing for pooling "cls": BERT's pooler is used as it is.
+        """
+        if self.pooling == "mean":
+            self.eval()
+            data = data.on(self.device)
+            batches = evaluation_batches(data.lengths[:STANDARDISING_ROWS], STANDARDISING_BATCH)
+            vectors = torch.cat([self.pooled(**data.batch(indices)[0]) for indices in batches])
+            self.centre.copy_(vectors.mean(0))
+            self.scale.copy_((vectors - self.centre).square().mean().sqrt())
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.classifier.weight.device
+
+
+def example_losses(logits: Tensor, labels: Tensor) -> Tensor:
+    """The loss of each example: float [batch]. Squared error for float labels, else cross-entropy.
+
+    In float32 at least, whatever the precision of the logits.
+    """
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    if labels.is_floating_point():
+        return nn.functional.mse_loss(logits[:, 0], labels.to(logits), reduction="none")
+    return nn.functional.cross_entropy(logits, labels, reduction="none")

@@ -1,0 +1,74 @@
+import warnings
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from lib.analysis import overlap
+
+A = np.array([[[1, 1, 1, 0, 0, 0]], [[1, 0, 1, 0, 1, 0]]], bool)
+B = np.array([[[1, 1, 0, 1, 0, 0]], [[0, 1, 0, 1, 0, 1]]], bool)
+
+
+def test_overlaps_in_the_head():
+    assert overlap.overlap(A, B).tolist() == [2, 0]
+    assert overlap.expected_overlap(A, B).tolist() == [1.5, 1.5]
+    mean, deviation = overlap.matrices({"a": A, "b": B})
+    assert mean.loc["a", "b"] == 1 and mean.loc["a", "a"] == 3 and deviation.loc["a", "b"] == pytest.approx(2**0.5)
+    assert overlap.matrices({"a": A[:1]})[1].isna().all(axis=None), "one seed has no deviation"
+
+
+def test_with_one_seed_the_test_is_the_hypergeometric_one():
+    ways = [len({0, 1, 2} & set(drawn)) for drawn in combinations(range(6), 3)]
+    assert overlap.permutation_test(A[:1], B[:1], draws=20_000).p == pytest.approx(
+        np.mean([w >= 2 for w in ways]), abs=0.02
+    )
+
+
+def test_five_copies_of_a_seed_are_no_more_evidence_than_one():
+    one = overlap.permutation_test(A[:1], A[:1], draws=5000).p
+    five = overlap.permutation_test(np.repeat(A[:1], 5, 0), np.repeat(A[:1], 5, 0), draws=5000).p
+    assert one == pytest.approx(five, abs=0.02) == pytest.approx(1 / 20, abs=0.02)
+
+
+def test_masks_that_keep_all_or_nothing_are_nan_without_a_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        table = overlap.table({"a": A, "all": np.ones_like(A), "none": np.zeros_like(A)})
+        apart = overlap.distances({"a": A, "all": np.ones_like(A), "none": np.zeros_like(A), "b": B})
+        assert np.isnan(overlap.seeds_agree(apart[:1])).all() and np.isnan(overlap.seeds_agree(apart[:, :3, :3])).all()
+    assert table["p"].isna().all() and table["p (Holm)"].isna().all() and (table["excess"] == 0).all()
+    assert (apart[:, 1, 2] == 1).all() and (np.diagonal(apart, axis1=1, axis2=2) == 0).all()
+
+
+def test_masks_of_two_models_are_not_compared():
+    with pytest.raises(ValueError, match="one shape"):
+        overlap.overlap(A, B[:, :, :5])
+
+
+def test_the_tree_is_noise_unless_the_seeds_agree():
+    draw = np.random.default_rng(0)
+    tasks, families = "abcdef", {}
+    for number, task in enumerate(tasks):  # a b c share one hidden mask, d e f another
+        core = np.random.default_rng(number // 3).random((6, 12)) < 0.5
+        families[task] = np.stack(
+            [np.where(draw.random((6, 12)) < 0.8, core, draw.random((6, 12)) < 0.5) for _ in range(4)]
+        )
+    noise = {task: draw.random((4, 6, 12)) < 0.5 for task in tasks}
+    correlation, p = overlap.seeds_agree(overlap.distances(families))
+    assert correlation > 0.5 and p < 0.01
+    assert overlap.seeds_agree(overlap.distances(noise))[1] > 0.05
+    tree = overlap.clusters(overlap.distances(families))
+    assert {frozenset(map(int, tree[i, :2])) for i in range(4)} != set() and tree[-1, 3] == 6
+    groups = {int(n) for n in tree[-1, :2]}  # the two last groups joined are made of three tasks each
+    assert all(tree[g - 6, 3] == 3 for g in groups)
+
+
+def test_the_correlation_is_spearmans():
+    from scipy.stats import spearmanr
+
+    apart = np.random.default_rng(3).random((2, 5, 5))
+    apart += apart.swapaxes(1, 2)
+    upper = np.triu_indices(5, 1)
+    expected = spearmanr(apart[0][upper], apart[1][upper]).statistic
+    assert overlap.seeds_agree(apart, draws=10)[0] == pytest.approx(expected)

@@ -1,0 +1,212 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from transformers import BertConfig, BertForSequenceClassification, BertModel
+
+from lib.data import sources
+from lib.data.glue import score
+from lib.model import device, train
+from lib.model.batches import encode, evaluation_batches, training_batches
+from lib.model.classifier import SentenceClassifier, example_losses
+from lib.model.device import best_device, onednn_is_exact, ready
+from lib.model.recipes import BERT, RECIPES, Recipe, recipe
+
+FAST = RECIPES["tiny"]
+
+
+def new(outputs=2, pooling="cls", seed=7):
+    encoder, tokenizer, _ = sources.encoder("tiny", ["tiny"])
+    return SentenceClassifier(encoder, outputs, pooling, torch.Generator().manual_seed(seed)), tokenizer
+
+
+def test_with_cls_pooling_it_is_transformers_own_classifier():
+    config = BertConfig(vocab_size=40, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32)
+    theirs = BertForSequenceClassification(config).eval()
+    encoder = BertModel(config)
+    encoder.load_state_dict(theirs.bert.state_dict())
+    ours = SentenceClassifier(encoder, 2, "cls", torch.Generator()).eval()
+    ours.classifier.load_state_dict(theirs.classifier.state_dict())
+    inputs = {
+        "input_ids": torch.arange(4, 16).reshape(2, 6),
+        "attention_mask": torch.tensor([[1] * 6, [1] * 4 + [0] * 2]),
+    }
+    with torch.no_grad():
+        assert torch.allclose(ours(**inputs), theirs(**inputs).logits, atol=1e-6)
+
+
+def test_the_papers_recipe_is_berts():
+    assert recipe("bert-base-uncased") == BERT
+    assert Recipe("cls", 2e-5, 1, 3, 32, 128, "mixed") == BERT
+
+
+def test_padding_does_not_reach_the_mean():
+    model, tokenizer = new(pooling="mean")
+    model.eval()
+    rows = [{"sentence1": "the cat sleeps", "label": 0}, {"sentence1": "the happy dog runs in the garden", "label": 1}]
+    data = encode(rows, tokenizer)
+    with torch.no_grad():
+        together, alone = model(**data.batch([0, 1])[0])[0], model(**data.batch([0])[0])[0]
+    assert torch.allclose(together, alone, atol=1e-6)
+
+
+def test_standardised_vectors_have_mean_0_and_variance_1():
+    model, tokenizer = new(pooling="mean")
+    data = encode(sources.text("SST-2", ["tiny"]).train[:50], tokenizer)
+    inputs = data.batch(range(50))[0]
+    model.standardise(data)
+    with torch.no_grad():
+        vectors = (model.pooled(**inputs) - model.centre) / model.scale
+    assert vectors.mean(0).abs().max() < 1e-5 and abs(vectors.square().mean() - 1) < 1e-4
+
+
+def test_wrong_pooling_is_named():
+    encoder, *_ = sources.encoder("tiny", ["tiny"])
+    with pytest.raises(ValueError, match="'max'; it can be 'cls' or 'mean'"):
+        SentenceClassifier(encoder, 2, "max", torch.Generator())
+    encoder.pooler = None
+    with pytest.raises(ValueError, match="has no pooler.*use pooling 'mean'"):
+        SentenceClassifier(encoder, 2, "cls", torch.Generator())
+
+
+def test_losses_of_examples_by_hand():
+    logits = torch.tensor([[0.0, 0.0], [np.log(3.0), 0.0]], dtype=torch.double)
+    assert torch.allclose(
+        example_losses(logits, torch.tensor([0, 1])), torch.tensor([np.log(2.0), np.log(4.0)], dtype=torch.double)
+    )
+    assert example_losses(torch.tensor([[2.0], [1.0]]), torch.tensor([0.5, 1.0])).tolist() == [2.25, 0]
+
+
+def test_every_row_once_and_like_lengths_together():
+    lengths = np.random.default_rng(0).integers(3, 60, 1000)
+    batches = training_batches(lengths, 16, torch.Generator().manual_seed(0))
+    assert sorted(sum(batches, [])) == list(range(1000))
+    padded = sum(len(batch) * lengths[batch].max() for batch in batches)
+    assert padded < 1.1 * lengths.sum()
+    again = training_batches(lengths, 16, torch.Generator().manual_seed(0))
+    other = training_batches(lengths, 16, torch.Generator().manual_seed(1))
+    assert batches == again != other
+    assert sorted(sum(evaluation_batches(lengths, 16), [])) == list(range(1000))
+
+
+def test_encoded_rows_are_padded_to_their_batch_only():
+    _, tokenizer = new()
+    rows = [
+        {"sentence1": "cat", "sentence2": "dog", "label": 1.5},
+        {"sentence1": "the cat", "sentence2": "dog", "label": 0.0},
+    ]
+    data = encode(rows, tokenizer)
+    inputs, labels = data.batch([0, 1])
+    assert inputs["attention_mask"].tolist() == [[1, 1, 1, 1, 1, 0], [1] * 6]
+    assert inputs["token_type_ids"].tolist() == [[0, 0, 0, 1, 1, 0], [0, 0, 0, 0, 1, 1]]
+    assert labels.dtype == torch.float32 and labels.tolist() == [1.5, 0]
+    assert data.batch([0])[0]["input_ids"].shape == (1, 5) and data.row(1) == inputs["input_ids"][1].tolist()
+    assert data.on("meta").batch([0, 1])[0]["input_ids"].device.type == "meta", "batches are made where the rows are"
+    assert encode([{"sentence1": "cat " * 50, "label": 0}], tokenizer, 12).lengths.tolist() == [12]
+    with pytest.raises(ValueError, match="no rows"):
+        encode([], tokenizer)
+
+
+def trained(seed):
+    model, tokenizer = new(seed=seed)
+    text = sources.text("SST-2", ["tiny"])
+    losses = train.fit(model, encode(text.train[:200], tokenizer), FAST, seed)
+    return model, losses, encode(text.dev, tokenizer)
+
+
+def test_the_same_seed_gives_the_same_bits_and_leaves_no_trace():
+    before = torch.random.get_rng_state()
+    (one, losses, _dev), (two, again, _), (three, *_) = trained(1), trained(1), trained(2)
+    assert torch.equal(torch.random.get_rng_state(), before), "the global generator is the user's"
+    assert losses == again
+    assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), two.state_dict().values(), strict=True))
+    assert not torch.equal(one.classifier.weight, three.classifier.weight)
+    assert losses[-1] < losses[0]
+
+
+def test_predictions_are_in_the_order_of_the_rows():
+    model, _, dev = trained(1)
+    together = train.predict(model, dev)
+    for row in (0, 57, len(dev) - 1):
+        with torch.no_grad():
+            assert np.allclose(model(**dev.batch([row])[0]), together[row], atol=1e-5)
+
+
+def test_even_the_tiny_model_learns():
+    model, tokenizer = new()
+    text = sources.text("SST-2", ["tiny"])
+    train.fit(model, encode(text.train, tokenizer), FAST, 0)
+    dev = encode(text.dev, tokenizer)
+    assert score("SST-2", train.predict(model, dev), dev.labels) > 0.9
+
+
+def test_linear_decay_and_clipping_by_hand():
+    # one weight, loss w·x: AdamW's first steps are as large as the learning rate, which falls from 1 to 1/2 of its peak
+    model, tokenizer = new()
+    data = encode([{"sentence1": "cat", "label": 0}, {"sentence1": "dog", "label": 0}], tokenizer)
+    before = model.classifier.bias.detach().clone()
+    train.fit(model, data, Recipe("cls", 1e-3, 1, epochs=2, batch_size=2), 0)
+    moved = (model.classifier.bias.detach() - before).abs()
+    assert torch.allclose(moved, torch.full((2,), 1e-3 * (1 + 0.5)), rtol=0.02)
+
+
+def test_models_are_made_ready_for_this_machine_and_compute_the_same():
+    model, tokenizer = new()
+    data = encode(sources.text("SST-2", ["tiny"]).dev[:20], tokenizer)
+    before, setting = train.predict(model, data), torch.backends.mkldnn.matmul.fp32_precision
+    try:
+        assert ready(model) is model and model.device == best_device()
+        assert np.allclose(train.predict(model, data), before, atol=1e-4)
+    finally:
+        torch.backends.mkldnn.matmul.fp32_precision = setting
+
+
+def test_mixed_precision_is_used_where_there_are_units_for_it_and_learns_the_same(monkeypatch):
+    """As on a card: the same file, chosen by the device. Losses and weights stay float32."""
+    losses, models, seen = {}, {}, []
+    text = sources.text("SST-2", ["tiny"])
+    for units, precision in ((True, "float32"), (False, "mixed"), (True, "mixed")):
+        monkeypatch.setattr(device, "multiplies_bf16", lambda _device, units=units: units)
+        model, tokenizer = new()
+        hook = model.classifier.register_forward_hook(lambda _module, _inputs, logits: seen.append(logits.dtype))
+        losses[units, precision] = train.fit(
+            model, encode(text.train[:200], tokenizer), replace(FAST, precision=precision), 0
+        )
+        hook.remove()
+        models[units, precision] = model
+    assert losses[True, "float32"] == losses[False, "mixed"], "without units the two are the same, bit for bit"
+    assert torch.bfloat16 in seen and seen.index(torch.bfloat16) == 2 * len(seen) // 3
+    assert np.allclose(losses[True, "mixed"], losses[True, "float32"], rtol=0.02)
+    assert losses[True, "mixed"] != losses[True, "float32"]
+    assert {p.dtype for p in models[True, "mixed"].parameters()} == {torch.float32}
+    assert train.predict(models[True, "mixed"], encode(text.dev, tokenizer)).dtype == np.float32
+
+
+def test_losses_are_float32_whatever_the_logits():
+    logits, labels = torch.tensor([[3.0]], dtype=torch.bfloat16), torch.tensor([3.014])
+    assert torch.allclose(example_losses(logits, labels), torch.tensor([0.014**2]), rtol=1e-3)
+    assert example_losses(logits.double(), labels).dtype == torch.float64
+
+
+def test_onednn_is_tried_without_a_trace():
+    state, setting = torch.random.get_rng_state(), torch.backends.mkldnn.matmul.fp32_precision
+    onednn_is_exact.cache_clear()
+    assert onednn_is_exact() in (True, False)
+    assert torch.backends.mkldnn.matmul.fp32_precision == setting
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_rounded_products_are_refused(monkeypatch):
+    """As on a CPU with matrix units for bf16: the route is there, but not exact."""
+    product = torch.Tensor.__matmul__
+
+    def rounding(left, right):
+        if torch.backends.mkldnn.matmul.fp32_precision == "bf16":
+            left, right = left.bfloat16().float(), right.bfloat16().float()
+        return product(left, right)
+
+    monkeypatch.setattr(torch.Tensor, "__matmul__", rounding)
+    onednn_is_exact.cache_clear()
+    assert not onednn_is_exact()
+    onednn_is_exact.cache_clear()

@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lib.pruning.masks import Mask, WeightMask, survivors
+
+
+def test_a_mask_is_a_frozen_value():
+    heads = np.ones((2, 3), bool)
+    mask = Mask(heads, [1, 0])
+    heads[0, 0] = False
+    assert mask.heads[0, 0], "the caller's array is not the mask's"
+    with pytest.raises(ValueError, match="read-only"):
+        mask.heads[0, 0] = False
+    assert mask == Mask([[1, 1, 1], [1, 1, 1]], [True, False])
+    assert len({mask, Mask(mask.heads, mask.mlps), Mask.full(2, 3)}) == 2
+    assert (mask.n_heads, mask.n_mlps, str(mask)) == (6, 1, "6 of 6 heads, 1 of 2 MLPs")
+
+
+@pytest.mark.parametrize(
+    ("heads", "mlps", "said"),
+    [
+        ([[1, 0.5]], [1], "0.5"),
+        ([1, 0], [1], r"heads must have 2 dimension\(s\), not shape \(2,\)"),
+        ([[1, 0]], [1, 1], "heads has 1 layers but mlps has 2"),
+        ([[1, np.nan]], [1], "nan"),
+    ],
+)
+def test_a_wrong_mask_is_named(heads, mlps, said):
+    with pytest.raises(ValueError, match=said):
+        Mask(heads, mlps)
+
+
+def test_share_of_weights_in_the_head():
+    # d = 4, two heads of width 2, intermediate 8: a head has 4·4·2 = 32 weights, an MLP 2·4·8 = 64
+    mask = Mask([[1, 0]], [0])
+    assert mask.share_of_weights(4, 8) == 32 / (2 * 32 + 64)
+    assert Mask.full(3, 2).share_of_weights(4, 8) == 1
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=40), st.lists(st.booleans(), min_size=1, max_size=9))
+def test_a_weight_mask_keeps_every_bit(first, second):
+    arrays = {"a": np.array(first), "b": np.array(second)[None]}
+    mask = WeightMask.of(arrays)
+    assert all(np.array_equal(mask[name], array) for name, array in arrays.items())
+    assert (mask.size, mask.kept) == (len(first) + len(second), sum(first) + sum(second))
+    assert WeightMask.from_tensors(*mask.to_tensors()) == mask
+    assert repr(mask) == f"{mask.kept} of {mask.size} weights", "its size, not its bits"
+
+
+def test_survivors_by_hand():
+    # one layer, two heads of width 1, d = 2, intermediate 2
+    at = "encoder.layer.0"
+    row = np.array([[True, True], [False, False]])  # head 0 keeps its row, head 1 loses it
+    kept = {f"{at}.attention.self.{name}.weight": row for name in ("query", "key", "value")}
+    kept[f"{at}.attention.output.dense.weight"] = np.array([[True, False], [False, False]])  # columns: 1/2 and 0
+    kept[f"{at}.intermediate.dense.weight"] = np.array([[True, True], [True, False]])
+    kept[f"{at}.output.dense.weight"] = np.array([[False, False], [False, True]])
+    heads, mlps = survivors(WeightMask.of(kept), 1, 2)
+    assert np.allclose(heads, [[(3 + 0.5) / 4, 0]])
+    assert np.allclose(mlps, [4 / 8])

@@ -1,0 +1,167 @@
+"""Sizes, supersets, disjointness, and no leak between seeds: whatever the good mask looks like."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from lib.pruning.masks import Mask, WeightMask
+from lib.tickets import subnetworks
+from lib.tickets.subnetworks import Retraining, bad_units, bad_weights, random_units, random_weights, super_units
+
+SEEDS = st.integers(0, 10_000)
+HEADS = st.tuples(st.integers(1, 5), st.integers(1, 6))
+
+
+@st.composite
+def goods(draw):
+    shape = draw(HEADS)
+    return Mask(draw(arrays(bool, shape)), draw(arrays(bool, shape[0])))
+
+
+@st.composite
+def seeds_of_goods(draw):
+    count, shape = draw(st.integers(1, 5)), draw(HEADS)
+    return draw(arrays(bool, (count, *shape))), draw(arrays(bool, (count, shape[0])))
+
+
+@st.composite
+def good_weights(draw):
+    shapes = draw(st.lists(st.tuples(st.integers(1, 4), st.integers(1, 9)), min_size=1, max_size=4))
+    return WeightMask.of({f"w{i}": draw(arrays(bool, shape)) for i, shape in enumerate(shapes)})
+
+
+def size(mask):
+    return mask.n_heads, mask.n_mlps
+
+
+@given(goods(), SEEDS)
+def test_random_and_bad_units_are_as_many_as_good_ones(good, seed):
+    assert size(random_units(good, seed)) == size(bad_units(good, seed)) == size(good)
+
+
+@given(goods(), SEEDS)
+def test_bad_holds_all_that_was_pruned_or_nothing_else(good, seed):
+    bad = bad_units(good, seed)
+    for kept, other in ((good.heads, bad.heads), (good.mlps, bad.mlps)):
+        if (~kept).sum() <= kept.sum():
+            assert other[~kept].all(), "it fits, so all of it is there"
+            assert (other & kept).sum() == 2 * kept.sum() - kept.size, "and no more survivors than are missing"
+        else:
+            assert not (other & kept).any(), "there is enough, so no survivor is needed"
+
+
+@given(goods(), SEEDS)
+def test_a_seed_always_draws_the_same(good, seed):
+    assert random_units(good, seed) == random_units(good, seed)
+    assert bad_units(good, seed) == bad_units(good, seed)
+
+
+@given(good_weights(), SEEDS)
+def test_weights_are_as_many_and_bad_ones_hold_the_pruned(good, seed):
+    random, bad = random_weights(good, seed), bad_weights(good, seed)
+    assert random.kept == bad.kept == good.kept
+    assert random.shapes == bad.shapes == good.shapes
+    pruned = good.size - good.kept
+    overlap = sum(int((bad[name] & good[name]).sum()) for name in good)
+    assert overlap == max(0, good.kept - pruned)
+
+
+@given(seeds_of_goods(), SEEDS, st.sampled_from(["rank", "never"]))
+def test_super_survivors_survive_everywhere_and_the_others_are_as_many(masks, seed, how):
+    heads, mlps = masks
+    three = super_units(heads, mlps, seed, how)
+    assert np.array_equal(three["good"].heads, heads.all(0)) and np.array_equal(three["good"].mlps, mlps.all(0))
+    assert size(three["good"]) == size(three["random"]) == size(three["bad"])
+    for part, of_all in (("heads", heads), ("mlps", mlps)):
+        good, random, bad = (getattr(three[kind], part) for kind in ("good", "random", "bad"))
+        if 2 * good.sum() <= good.size:
+            assert not (random & good).any()
+            if how == "rank":
+                assert not (bad & good).any()
+        if 3 * good.sum() <= good.size and how == "rank":
+            assert not (random & bad).any()
+        if how == "rank" and bad.any() and not bad.all():
+            counts = of_all.sum(0)
+            assert counts[bad].max() <= counts[~bad].min(), "no unit outside bad survives in fewer seeds"
+
+
+@given(seeds_of_goods(), SEEDS)
+def test_nothing_leaks_from_one_seed_to_the_next(masks, seed):
+    alone = super_units(*masks, seed)
+    for other in range(3):
+        super_units(*masks, other)
+    assert super_units(*masks, seed) == alone
+    assert all((alone["good"] == super_units(*masks, other)["good"]) for other in range(3)), "good knows no seed"
+
+
+def test_every_choice_is_as_likely_as_any_other():
+    good = Mask([[1, 0], [1, 0]], [1, 0])
+    drawn = np.mean([random_units(good, seed).heads for seed in range(2000)], axis=0)
+    assert np.allclose(drawn, 0.5, atol=0.05)
+    weights = WeightMask.of({"a": np.array([True, False, False]), "b": np.array([True] + 5 * [False])})
+    drawn = np.mean([np.r_[(m := random_weights(weights, seed))["a"], m["b"]] for seed in range(3000)], axis=0)
+    assert np.allclose(drawn, 2 / 9, atol=0.04)
+
+
+def test_random_and_bad_of_one_seed_do_not_follow_one_another():
+    good = Mask(np.arange(24).reshape(4, 6) % 2 == 0, [1, 0, 1, 0])
+    shared = [(random_units(good, s).heads & bad_units(good, s).heads).sum() for s in range(400)]
+    assert abs(np.mean(shared) - 6) < 0.3, "a random half shares half of a fixed half"
+
+
+def test_nothing_pruned_and_everything_pruned():
+    for kept in (np.ones, np.zeros):
+        good = Mask(kept((2, 3), bool), kept(2, bool))
+        assert random_units(good, 0) == bad_units(good, 0) == good, "there is only one mask of that size"
+        three = super_units(good.heads[None], good.mlps[None], 0)
+        assert set(three.values()) == {good}
+        weights = WeightMask.of({"a": kept((2, 3), bool)})
+        assert random_weights(weights, 0) == bad_weights(weights, 0) == weights
+
+
+def test_share_draws_each_unit_by_itself_as_the_authors_code_does():
+    good = Mask(np.eye(4, dtype=bool), [1, 0, 0, 0])
+    sizes = [random_units(good, seed, "share").n_heads for seed in range(500)]
+    assert abs(np.mean(sizes) - 4) < 0.3 and len(set(sizes)) > 3
+
+
+def test_bad_super_survivors_of_the_authors_code_may_hold_survivors_of_some_seeds():
+    heads = np.array([[[1, 1, 1, 0]], [[1, 1, 0, 0]]], bool)  # two super-survivors, one never, one once
+    mlps = np.ones((2, 1), bool)
+    bad = [super_units(heads, mlps, seed, "never")["bad"].heads[0] for seed in range(20)]
+    assert all(mask[3] for mask in bad) and {tuple(np.flatnonzero(mask)) for mask in bad} == {(0, 3), (1, 3), (2, 3)}
+    assert {tuple(np.flatnonzero(super_units(heads, mlps, s)["bad"].heads[0])) for s in range(20)} == {(2, 3)}
+
+
+def test_the_smallest_weights_by_hand():
+    weights = {"a": np.array([[0.5, -0.1], [0.2, -0.9]]), "b": np.array([0.3, 0.4])}
+    good = WeightMask.of({"a": np.array([[True, False], [False, True]]), "b": np.array([False, False])})
+    smallest = subnetworks.smallest_weights(good, weights)
+    assert smallest["a"].tolist() == [[False, True], [True, False]] and smallest["b"].tolist() == [False, False]
+
+
+def test_more_than_there_is_cannot_be_drawn():
+    with pytest.raises(ValueError, match="3 units were asked for, but there are 2"):
+        subnetworks.sample([np.array([True, True, False])], 3, np.random.default_rng(0))
+
+
+def test_choices_are_strict():
+    with pytest.raises(ValueError, match="smallest"):
+        Retraining(bad_weights="largest")
+
+
+@pytest.mark.parametrize("task", ["CoLA", "WNLI"])
+def test_the_authors_own_masks_have_bad_ones(published, task):
+    """Real masks of BERT-base, WNLI's empty ones among them."""
+    heads, mlps = published(task)
+    three = super_units(heads, mlps, 0)
+    assert three["good"].n_heads == {"CoLA": 34, "WNLI": 0}[task]
+    for seed, (h, m) in enumerate(zip(heads, mlps, strict=True)):
+        good = Mask(h, m)
+        assert size(bad_units(good, seed)) == size(good) and size(three["bad"]) == size(three["good"])
+
+
+settings.register_profile("ours", deadline=None, max_examples=60)
+settings.load_profile("ours")
