@@ -32,4 +32,6 @@ def pytest_collection_modifyitems(session, config, items):
     for item in cells:
         if "parameters" in item.cell.metadata.get("tags", []):
             changes = values[Path(item.parent.path).name]
-            item.cell.source += "\n" + "\n".join(f"{name} = {value!r}" for name, value in changes.items())
+            item.cell.source += "\n" + "\n".join(
+                f"{name} = {value!r}" for name, value in changes.items()
+            )

@@ -24,10 +24,15 @@ RESULTS = Path(__file__).with_name("results.json")
 
 def table(results: dict) -> str:
     """The claims as the README shows them."""
-    lines = ["| | against | times as fast, median (range) | wanted | script |", "|---|---|---|---|---|"]
+    lines = [
+        "| | against | times as fast, median (range) | wanted | script |",
+        "|---|---|---|---|---|",
+    ]
     for module, claims in results["claims"].items():
         for claim in (Claim(**values) for values in claims):
-            lines.append(f"| {claim.work} | {claim.against} | {claim.figure} | {claim.bound} | `{module}` |")
+            lines.append(
+                f"| {claim.work} | {claim.against} | {claim.figure} | {claim.bound} | `{module}` |"
+            )
     return "\n".join(lines)
 
 
@@ -38,8 +43,13 @@ def main(modules: list[str]) -> None:
     spawn = multiprocessing.get_context("spawn")
     for module in modules:
         with ProcessPoolExecutor(1, mp_context=spawn) as fresh:
-            results["claims"][module] = [asdict(claim) for claim in fresh.submit(run, module).result()]
-        results["made"][module] = {"rows": "GLUE_DIR" if os.environ.get("GLUE_DIR") else "pip", **store.environment()}
+            results["claims"][module] = [
+                asdict(claim) for claim in fresh.submit(run, module).result()
+            ]
+        results["made"][module] = {
+            "rows": "GLUE_DIR" if os.environ.get("GLUE_DIR") else "pip",
+            **store.environment(),
+        }
         RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
         print(f"    {module}: done after {time.monotonic() - start:.0f} s", flush=True)
 

@@ -29,7 +29,9 @@ def padded(data: Encoded, indices) -> tuple[dict[str, Tensor], Tensor]:
     inputs, labels = data.batch(indices)
     missing = LENGTH - inputs["input_ids"].shape[1]
     fill = {"input_ids": data.pad_id}
-    return {n: nn.functional.pad(t, (0, missing), value=fill.get(n, 0)) for n, t in inputs.items()}, labels
+    return {
+        n: nn.functional.pad(t, (0, missing), value=fill.get(n, 0)) for n, t in inputs.items()
+    }, labels
 
 
 def fit(model: SentenceClassifier, data: Encoded, recipe: Recipe, seed: int) -> list[float]:
@@ -79,13 +81,19 @@ def score(subject: FineTuned, mask: Mask) -> float:
 def measure(subject: FineTuned, mask: Mask) -> Importance:
     """The mean over batches of |the gradient of the batch's mean loss|: one backward pass for gates and all weights."""
     model = subject.model.eval().requires_grad_(True)
-    head_gate, mlp_gate = (torch.from_numpy(part.astype(np.float32)) for part in (mask.heads, mask.mlps))
+    head_gate, mlp_gate = (
+        torch.from_numpy(part.astype(np.float32)) for part in (mask.heads, mask.mlps)
+    )
     heads, mlps, batches = 0.0, 0.0, 0
     for _, inputs, labels in _walk(subject.dev):
         gate = head_gate.clone().requires_grad_(), mlp_gate.clone().requires_grad_()
         with gates.gated(model, *gate):
             example_losses(model(**inputs, output_attentions=True), labels).mean().backward()
-        heads, mlps, batches = heads + gate[0].grad.abs().numpy(), mlps + gate[1].grad.abs().numpy(), batches + 1
+        heads, mlps, batches = (
+            heads + gate[0].grad.abs().numpy(),
+            mlps + gate[1].grad.abs().numpy(),
+            batches + 1,
+        )
         model.zero_grad()
     return Importance(heads / batches * mask.heads, mlps / batches * mask.mlps)
 

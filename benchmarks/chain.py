@@ -28,8 +28,12 @@ def claims() -> Iterator[Claim]:
         ways = {"with 1 worker on 1 core": {min(os.sched_getaffinity(0))}, **ways}
     for against, cores in ways.items():
         ratio = seconds("--jobs", "1", cores=cores) / two
-        yield Claim.of("run_all with 2 workers on 2 cores, 4 notebooks", against, [ratio], wanted=1.5)
-    shares = [overhead(path) for path in sorted((store.outputs() / "quick" / "notebooks").glob("*.ipynb"))]
+        yield Claim.of(
+            "run_all with 2 workers on 2 cores, 4 notebooks", against, [ratio], wanted=1.5
+        )
+    shares = [
+        overhead(path) for path in sorted((store.outputs() / "quick" / "notebooks").glob("*.ipynb"))
+    ]
     if shares:
         lost, whole = map(sum, zip(*shares, strict=True))
         each = [part / of for part, of in shares]
@@ -48,7 +52,11 @@ def seconds(*options: str, cores: set[int] | None = None) -> float:
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, str(ROOT / "run_all.py"), *PART, *options]
         plain = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
-        environment = plain | {"OUTPUTS_DIR": folder, "OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
+        environment = plain | {
+            "OUTPUTS_DIR": folder,
+            "OMP_WAIT_POLICY": "PASSIVE",
+            "GOMP_SPINCOUNT": "0",
+        }
         start = time.perf_counter()
         subprocess.run(command, env=environment, check=True, capture_output=True, preexec_fn=hold)
         return time.perf_counter() - start

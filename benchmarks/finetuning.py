@@ -20,8 +20,13 @@ from lib.tickets.finetuned import FineTuned
 
 TASKS = ("CoLA", "SST-2", "QQP", "MRPC", "RTE")
 ROWS = 2048  # from which batches are made; a turn trains on some of them
-BATCHES, PADDED_BATCHES = 3, 1  # a turn of ours, a turn of the padded side: it is the rate that is compared
-RECIPE = recipe(epochs=1, batch_size=32, precision="float32")  # the same on both sides: only the algorithm differs
+BATCHES, PADDED_BATCHES = (
+    3,
+    1,
+)  # a turn of ours, a turn of the padded side: it is the rate that is compared
+RECIPE = recipe(
+    epochs=1, batch_size=32, precision="float32"
+)  # the same on both sides: only the algorithm differs
 OF_PADDING = 0.95  # the share of what padding costs that must be won back
 LEAST = {"CoLA": 5, "SST-2": 5}
 PRODUCTS = {torch.ops.aten.mm, torch.ops.aten.addmm, torch.ops.aten.bmm, torch.ops.aten.baddbmm}
@@ -95,7 +100,9 @@ class Products(TorchDispatchMode):
             for at, operand in enumerate(like):
                 if isinstance(operand, tuple):
                     if operand not in made:
-                        extent = 1 + sum((size - 1) * step for size, step in zip(*operand, strict=True))
+                        extent = 1 + sum(
+                            (size - 1) * step for size, step in zip(*operand, strict=True)
+                        )
                         made[operand] = torch.randn(extent).as_strided(*operand)
                     like[at] = made[operand]
 
@@ -106,7 +113,14 @@ def share_of_products(subject: FineTuned) -> Iterator[Claim]:
         fit(train.fit, subject, BATCHES)
     products.fill()
     alone = compare("", "", lambda: fit(train.fit, subject, BATCHES), products.again)
-    yield Claim("a training step's matrix products alone", "the step", alone.median, alone.least, alone.most, 0.6)
+    yield Claim(
+        "a training step's matrix products alone",
+        "the step",
+        alone.median,
+        alone.least,
+        alone.most,
+        0.6,
+    )
 
 
 if __name__ == "__main__":

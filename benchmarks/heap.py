@@ -34,7 +34,9 @@ def claims() -> Iterator[Claim]:
     for _ in range(TURNS):
         kept = seconds()
         ratios["glibc's default"].append(seconds("given back") / kept)
-        ratios["dask's setting for its workers"].append(seconds("given back", MALLOC_TRIM_THRESHOLD_="65536") / kept)
+        ratios["dask's setting for its workers"].append(
+            seconds("given back", MALLOC_TRIM_THRESHOLD_="65536") / kept
+        )
     for against, figures in ratios.items():
         yield Claim.of("training, freed memory kept", against, figures)
 
@@ -44,7 +46,11 @@ def seconds(*arguments: str, **variables: str) -> float:
     plain = {name: value for name, value in os.environ.items() if name != "MALLOC_TRIM_THRESHOLD_"}
     environment = plain | {"OMP_NUM_THREADS": "1"} | variables
     command = [sys.executable, "-c", SCRIPT, *arguments]
-    return float(subprocess.run(command, env=environment, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
+    return float(
+        subprocess.run(
+            command, env=environment, cwd=ROOT, check=True, capture_output=True, text=True
+        ).stdout
+    )
 
 
 if __name__ == "__main__":

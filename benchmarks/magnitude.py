@@ -24,10 +24,14 @@ def claims() -> Iterator[Claim]:
     other.load_state_dict(model.state_dict())
     layers = gates.encoder_layers(other)
     targets = [(layer.get_submodule(path), "weight") for layer in layers for path in gates.LINEARS]
-    weights = {n: p for n, p in model.named_parameters() if n in set(gates.prunable([n], "weights"))}
+    weights = {
+        n: p for n, p in model.named_parameters() if n in set(gates.prunable([n], "weights"))
+    }
 
     def rounds() -> list[WeightMask]:
-        order = search.Ordering({name: parameter.detach().numpy() for name, parameter in weights.items()})
+        order = search.Ordering(
+            {name: parameter.detach().numpy() for name, parameter in weights.items()}
+        )
         left, found = order.size, []
         for _ in range(ROUNDS):
             left -= round(0.1 * left)
@@ -44,7 +48,10 @@ def claims() -> Iterator[Claim]:
 
     def same(ours: list[WeightMask], theirs: tuple[int, list[np.ndarray]]) -> bool:
         number, masks = theirs
-        return all(np.array_equal(ours[number][name], mask) for name, mask in zip(weights, masks, strict=True))
+        return all(
+            np.array_equal(ours[number][name], mask)
+            for name, mask in zip(weights, masks, strict=True)
+        )
 
     yield compare(
         "a round of m-pruning at BERT-base size",

@@ -22,7 +22,7 @@ from benchmarks.sides import Claim, show
 from lib.artefacts.fingerprint import ROOT
 from lib.model.batches import Encoded
 from lib.model.classifier import SentenceClassifier
-from lib.model.device import evaluation_batch, ready
+from lib.model.device import evaluation_batch_size, to_best_device
 from lib.pruning import importance
 from lib.pruning.search import Structured
 from lib.tickets.finetuned import FineTuned
@@ -33,7 +33,7 @@ GIB = 2**30
 
 def claims() -> Iterator[Claim]:
     """GiB of a search, each in a process of its own."""
-    for batch in (ROWS, evaluation_batch(torch.device("cpu"))):
+    for batch in (ROWS, evaluation_batch_size(torch.device("cpu"))):
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             peak = pool.apply(peak_of_search, (batch,))
         what = f"GiB, s-pruning search, BERT-base, {ROWS} rows of {TOKENS} tokens, in batches of {batch}"
@@ -43,9 +43,11 @@ def claims() -> Iterator[Claim]:
 def peak_of_search(batch: int) -> float:
     """The greatest resident size, in GiB, of this process after a joint search of few rounds; the first takes most."""
     torch.set_num_threads(1)
-    importance.evaluation_batch = lambda _device: batch
+    importance.evaluation_batch_size = lambda _device: batch
     encoder, draw = BertModel(BertConfig()), np.random.default_rng(0)
-    model = ready(SentenceClassifier(encoder, 2, "cls", torch.Generator().manual_seed(0))).eval()
+    model = to_best_device(
+        SentenceClassifier(encoder, 2, "cls", torch.Generator().manual_seed(0))
+    ).eval()
     ids = torch.from_numpy(draw.integers(1000, 30000, ROWS * TOKENS))
     dev = Encoded({"input_ids": ids}, np.full(ROWS, TOKENS), draw.integers(2, size=ROWS), 0)
     few_rounds = Structured(estimator="per_batch", step=0.5, keep=1.0)
@@ -63,7 +65,10 @@ def peak_of(command: Sequence[str], every: float = 0.5, **options) -> float:
         while not over.wait(every):
             now = 0
             with suppress(psutil.Error):  # processes come and go
-                for one in (psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)):
+                for one in (
+                    psutil.Process(process.pid),
+                    *psutil.Process(process.pid).children(recursive=True),
+                ):
                     now += one.memory_full_info().pss
             peak = max(peak, now)
 

@@ -25,10 +25,21 @@ def claims() -> Iterator[Claim]:
     def by_default():
         with torch.no_grad():
             scaled = torch.from_numpy(maps / maps.max((1, 2), keepdims=True)).unsqueeze(1)
-            return plain.classes(plain.features(scaled).mean((-1, -2), keepdim=True)).flatten(1).argmax(-1).numpy()
+            return (
+                plain.classes(plain.features(scaled).mean((-1, -2), keepdim=True))
+                .flatten(1)
+                .argmax(-1)
+                .numpy()
+            )
 
     classify = lambda: patterns.classify(model, maps)  # noqa: E731
-    yield compare("classifying maps, channels last", "channel by channel", classify, by_default, np.array_equal)
+    yield compare(
+        "classifying maps, channels last",
+        "channel by channel",
+        classify,
+        by_default,
+        np.array_equal,
+    )
     yield compare(
         f"classifying maps of {TOKENS} tokens as they are",
         f"padded to {patterns.SIZE}",

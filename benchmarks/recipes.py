@@ -18,19 +18,26 @@ PARTS = {
     "batch 32": {"batch_size": 32},
     "learning rate 4e-5": {"learning_rate": 4e-5},
 }
-OF_BASELINES = {"the recipe": {}, "learning rate 1e-3": {"learning_rate": 1e-3}, "20 epochs": {"epochs": 20}}
+OF_BASELINES = {
+    "the recipe": {},
+    "learning rate 1e-3": {"learning_rate": 1e-3},
+    "20 epochs": {"epochs": 20},
+}
 
 
 def main(encoder: str, tasks: list[str]) -> None:
     """Print a line for each task and change."""
     for task in tasks:
-        text = sources.text(task, ["folder", "pip"]).capped(512, 500)
+        text = sources.rows(task, ["folder", "pip"]).capped(512, 500)
         for name, change in PARTS.items():
             change = dict(change)
             standardise = change.pop("standardise", True)
             recipe = replace(recipes.recipe(encoder), **change)
             model, tokenizer, _ = finetuned.new(encoder, ["pip", "hub"], task, 1337)
-            rows, dev = (batches.encode(part, tokenizer, recipe.max_length) for part in (text.train, text.dev))
+            rows, dev = (
+                batches.encode(part, tokenizer, recipe.max_length)
+                for part in (text.train, text.dev)
+            )
             if standardise:
                 model.standardise(rows)
             _fit_and_say(f"{encoder}  {task:6} {name:34}", task, model, rows, dev, recipe)
@@ -39,7 +46,9 @@ def main(encoder: str, tasks: list[str]) -> None:
             for learned in (False, True):
                 for name, change in OF_BASELINES.items():
                     recipe = replace(baselines.RECIPE, **change)
-                    model = baselines.Baseline(kind, table, learned, of.pair, tokenizer.sep_token_id, of.outputs, 1337)
+                    model = baselines.Baseline(
+                        kind, table, learned, of.pair, tokenizer.sep_token_id, of.outputs, 1337
+                    )
                     said = f"{kind}{', learned embeddings' * learned}: {name}"
                     _fit_and_say(f"{encoder}  {task:6} {said:42}", task, model, rows, dev, recipe)
 

@@ -23,7 +23,7 @@ RECIPE = recipe(epochs=1, precision="float32")
 
 
 class AllWords:
-    """In place of vocabulary.Occurring: the whole table of word embeddings, used or not."""
+    """In place of vocabulary.OccurringWords: the whole table of word embeddings, used or not."""
 
     def __init__(self, *_):
         pass
@@ -40,11 +40,15 @@ class Packed(baselines.WordVectors):
     def forward(self, words, lengths):
         one, other = self.lstms
         with torch.random.fork_rng():  # drawing weights must not change what dropout draws
-            both = nn.LSTM(self.table.embedding_dim, baselines.STATES, batch_first=True, bidirectional=True)
+            both = nn.LSTM(
+                self.table.embedding_dim, baselines.STATES, batch_first=True, bidirectional=True
+            )
         for name, parameter in one.named_parameters():
             setattr(both, name, parameter)
             setattr(both, f"{name}_reverse", getattr(other, name))
-        packed = pack_padded_sequence(self.table(words), lengths, batch_first=True, enforce_sorted=False)
+        packed = pack_padded_sequence(
+            self.table(words), lengths, batch_first=True, enforce_sorted=False
+        )
         states, _ = pad_packed_sequence(both(packed)[0], batch_first=True, padding_value=-torch.inf)
         return states.amax(1)
 
@@ -52,14 +56,16 @@ class Packed(baselines.WordVectors):
 def claims() -> Iterator[Claim]:
     """Each saving by itself, in float32."""
     subject = minilm("SST-2", 128, 1)
-    model, rows, occurring = subject.model, subject.train, train.Occurring
+    model, rows, occurring = subject.model, subject.train, train.OccurringWords
     draw, half = np.random.default_rng(0), half_the_units()
     prunable = set(gates.prunable(dict(model.named_parameters())))
-    half_the_weights = {n: draw.random(p.shape) < 0.5 for n, p in model.named_parameters() if n in prunable}
+    half_the_weights = {
+        n: draw.random(p.shape) < 0.5 for n, p in model.named_parameters() if n in prunable
+    }
     weights = WeightMask.of(half_the_weights)
 
     def fit(start=model, words=occurring, keep=None, mask=None, how=RECIPE):
-        train.Occurring, trained = words, copy.deepcopy(start)
+        train.OccurringWords, trained = words, copy.deepcopy(start)
         with gates.masked(trained, mask or Mask.full(*gates.shape(start))):
             return train.fit(trained, rows, how, 0, keep=keep)
 
@@ -70,7 +76,9 @@ def claims() -> Iterator[Claim]:
         "the rest masked",
         lambda: fit(small),
         lambda: fit(mask=half),
-        lambda ours, theirs: np.allclose(ours, theirs, rtol=0.2),  # dropout draws differ: half the MLPs draw none
+        lambda ours, theirs: np.allclose(
+            ours, theirs, rtol=0.2
+        ),  # dropout draws differ: half the MLPs draw none
         wanted=1.8,
     )
     yield compare(
@@ -81,18 +89,28 @@ def claims() -> Iterator[Claim]:
         wanted=1.1,
         at_most=True,
     )
-    yield compare("training the words that occur", "all words", fit, lambda: fit(words=AllWords), alike)
+    yield compare(
+        "training the words that occur", "all words", fit, lambda: fit(words=AllWords), alike
+    )
 
     def by(precision):
         torch.backends.mkldnn.matmul.fp32_precision = precision
         return fit()
 
     if onednn_is_exact():
-        yield compare("training, products by oneDNN", "torch's default", lambda: by("bf16"), lambda: by("ieee"), alike)
+        yield compare(
+            "training, products by oneDNN",
+            "torch's default",
+            lambda: by("bf16"),
+            lambda: by("ieee"),
+            alike,
+        )
         by("bf16")
     if multiplies_bf16(model.device):
         mixed = recipe(epochs=1, precision="mixed")
-        yield compare("training, products in bf16", "in float32", lambda: fit(how=mixed), fit, alike)
+        yield compare(
+            "training, products in bf16", "in float32", lambda: fit(how=mixed), fit, alike
+        )
     yield from bilstm(subject)
 
 
@@ -103,7 +121,9 @@ def bilstm(subject) -> Iterator[Claim]:
     def fit(vectors):
         model = baselines.Baseline("BiLSTM", table, False, False, 102, 2, 0)
         model.encoder.__class__ = vectors
-        return train.fit(model, subject.train, recipe(epochs=1, learning_rate=2e-3, precision="float32"), 0)
+        return train.fit(
+            model, subject.train, recipe(epochs=1, learning_rate=2e-3, precision="float32"), 0
+        )
 
     yield compare(
         "BiLSTM over padded rows, each direction an LSTM",

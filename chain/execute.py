@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chain import warm
-from lib.artefacts.store import ROOT
+from lib.artefacts.fingerprint import ROOT
 
 TOPIC = "all-tickets"  # under which workers tell the scheduler what they begin
 
@@ -22,7 +22,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Order:
+class JobSpec:
     """All that a worker must know of a job; every path is absolute."""
 
     name: str
@@ -31,14 +31,16 @@ class Order:
     parameters: dict
     jobs: int
     cards: int = 0
-    partly: bool = False  # go on even if some of what it reads has failed
+    allow_partial: bool = False  # go on even if some of what it reads has failed
 
 
-def execute(order: Order, upstream: list[Outcome]) -> Outcome:
+def execute(order: JobSpec, upstream: list[Outcome]) -> Outcome:
     """Run a notebook with papermill; a kernel that dies is given a second chance. Never raises for a failing cell."""
     failed = [outcome.name for outcome in upstream if outcome.state != "done"]
-    if failed and not (order.partly and len(failed) < len(upstream)):
-        return Outcome(order.name, "skipped", message=f"it reads {failed[0]}, which was not completed")
+    if failed and not (order.allow_partial and len(failed) < len(upstream)):
+        return Outcome(
+            order.name, "skipped", message=f"it reads {failed[0]}, which was not completed"
+        )
     _announce(order)
     _environment(order)
     start = time.perf_counter()
@@ -49,7 +51,7 @@ def execute(order: Order, upstream: list[Outcome]) -> Outcome:
     return Outcome(order.name, "done", time.perf_counter() - start)
 
 
-def _papermill(order: Order) -> None:
+def _papermill(order: JobSpec) -> None:
     import papermill
     from nbclient.exceptions import DeadKernelError
 
@@ -64,7 +66,9 @@ def _papermill(order: Order) -> None:
                 order.parameters,
                 kernel_name=warm.kernel_name(),
                 progress_bar=False,
-                extra_arguments=["--IPKernelApp.log_level=50"],  # no line about encryption from every kernel
+                extra_arguments=[
+                    "--IPKernelApp.log_level=50"
+                ],  # no line about encryption from every kernel
             )
             return
         except (DeadKernelError, RuntimeError) as fault:
@@ -74,37 +78,39 @@ def _papermill(order: Order) -> None:
                 raise
 
 
-def _announce(order: Order) -> None:
+def _announce(order: JobSpec) -> None:
     from distributed import get_worker
 
     get_worker().log_event(TOPIC, {"name": order.name})
 
 
-def _environment(order: Order) -> None:
+def _environment(order: JobSpec) -> None:
     """What the kernel inherits."""
     from distributed import get_worker
 
     # dask's own settings: they trim the heap after each freed tensor (benchmarks/heap.py), hold MKL to one thread
     for variable in ("MALLOC_TRIM_THRESHOLD_", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.pop(variable, None)
-    os.environ.update(variables(order.jobs), TOKENIZERS_PARALLELISM="false")
+    os.environ.update(process_environment(order.jobs), TOKENIZERS_PARALLELISM="false")
     name = str(get_worker().name)
-    if order.cards and name.isdigit():  # a worker of our own cluster; others' workers come with a card of theirs
+    if (
+        order.cards and name.isdigit()
+    ):  # a worker of our own cluster; others' workers come with a card of theirs
         os.environ["CUDA_VISIBLE_DEVICES"] = str(int(name) % order.cards)
 
 
-def variables(jobs: int) -> dict[str, str]:
+def process_environment(jobs: int) -> dict[str, str]:
     """What a process must find in its environment, if there are so many such processes in all on this machine.
 
     This checkout's lib, whichever else is installed. A thread for each core of its share: more only wait for one
     another.
     """
-    count = max(1, cores() // jobs)
+    count = max(1, usable_cores() // jobs)
     wait = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
     return {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(count)} | wait
 
 
-def cores() -> int:
+def usable_cores() -> int:
     """How many cores this process may use: fewer than the machine has, under taskset or a batch system."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

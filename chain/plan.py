@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any
 
-from chain.profiles import Mistake, Profile
+from chain.profiles import ConfigError, Profile
 from lib.artefacts import store
 from lib.artefacts.fingerprint import notebook
 from lib.artefacts.store import Place
@@ -57,14 +57,24 @@ def plan(
     jobs: dict[tuple, Job] = {}
     for step, (scope, reads) in chain.items():
         wanted = parameter_names(step)
-        pairs = [(t, s) for t in profile.tasks for s in profile.seeds] if scope == "each" else [(None, None)]
+        pairs = (
+            [(t, s) for t in profile.tasks for s in profile.seeds]
+            if scope == "each"
+            else [(None, None)]
+        )
         for task, seed in pairs:
             values = _values(name, profile, task, seed)
             unknown = [parameter for parameter in wanted if parameter not in values]
             if unknown:
-                raise Mistake(f"{notebook(step).name} has a parameter {unknown[0]!r} that no profile sets")
+                raise ConfigError(
+                    f"{notebook(step).name} has a parameter {unknown[0]!r} that no profile sets"
+                )
             upstream = [job for key, job in jobs.items() if _reads(reads, key, task, seed)]
-            facts = {} if reads or masks else {"encoder": origins.get("encoder"), "rows": origins.get(task)}
+            facts = (
+                {}
+                if reads or masks
+                else {"encoder": origins.get("encoder"), "rows": origins.get(task)}
+            )
             parameters = {parameter: values[parameter] for parameter in wanted}
             read = [job.place.fingerprint for job in upstream]
             place = store.place_of(step, parameters, read or masks, facts)
@@ -75,7 +85,9 @@ def plan(
 def _reads(reads: Sequence[str], key: tuple, task: str | None, seed: int | None) -> bool:
     """Is the job (step, task, seed) among those that a job of this task and seed reads?"""
     step, *of = key
-    return (step in reads and (task is None or of == [task, seed])) or (f"{step}*" in reads and of[0] == task)
+    return (step in reads and (task is None or of == [task, seed])) or (
+        f"{step}*" in reads and of[0] == task
+    )
 
 
 def _values(name: str, profile: Profile, task: str | None, seed: int | None) -> dict[str, Any]:
@@ -89,9 +101,15 @@ def parameter_names(step: str) -> list[str]:
     cells = json.loads(notebook(step).read_text())["cells"]
     tagged = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", ())]
     if len(tagged) != 1:
-        raise Mistake(f"{notebook(step).name} has {len(tagged)} cells tagged `parameters`; it must have one")
+        raise ConfigError(
+            f"{notebook(step).name} has {len(tagged)} cells tagged `parameters`; it must have one"
+        )
     tree = ast.parse("".join(tagged[0]["source"]))
-    return [node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+    return [
+        node.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    ]
 
 
 def select(jobs: Sequence[Job], chain: Mapping, only: str | None) -> list[Job]:
@@ -102,5 +120,7 @@ def select(jobs: Sequence[Job], chain: Mapping, only: str | None) -> list[Job]:
     first, _, last = only.partition("-")
     for number in filter(None, (first, last)):
         if number not in numbers:
-            raise Mistake(f"--only {only}: there is no notebook {number!r}; there are {', '.join(numbers)}")
+            raise ConfigError(
+                f"--only {only}: there is no notebook {number!r}; there are {', '.join(numbers)}"
+            )
     return [job for job in jobs if first <= job.step[:2] <= (last or first)]

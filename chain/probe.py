@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
-from chain.execute import variables
-from lib.artefacts.store import ROOT
+from chain.execute import process_environment
+from lib.artefacts.fingerprint import ROOT
 
 SECONDS = 12  # for each of the three things that are timed
 STEPS = 3  # of a training, which costs something to set up
@@ -33,12 +33,16 @@ class Speed:
 
 def probe(encoder: str, workers: int, cards: int = 0) -> Speed:
     """The mean speed of so many workers at once."""
-    environment = os.environ | variables(workers)
+    environment = os.environ | process_environment(workers)
     running = []
     for worker in range(workers):
         card = {"CUDA_VISIBLE_DEVICES": str(worker % cards)} if cards else {}
         command = [sys.executable, "-m", "chain.probe", encoder]
-        running.append(subprocess.Popen(command, env=environment | card, stdout=subprocess.PIPE, text=True, cwd=ROOT))
+        running.append(
+            subprocess.Popen(
+                command, env=environment | card, stdout=subprocess.PIPE, text=True, cwd=ROOT
+            )
+        )
     found = [json.loads(process.communicate()[0].splitlines()[-1]) for process in running]
     return Speed(**{name: sum(one[name] for one in found) / workers for name in found[0]})
 
@@ -52,14 +56,19 @@ def measure(encoder: str) -> Speed:
     from lib.model import recipes, train
     from lib.model.batches import Encoded
     from lib.model.classifier import SentenceClassifier
-    from lib.model.device import ready
+    from lib.model.device import to_best_device
 
     layers, heads, hidden, intermediate = SHAPES.get(encoder, BERT_BASE)
     config = BertConfig(
-        num_hidden_layers=layers, num_attention_heads=heads, hidden_size=hidden, intermediate_size=intermediate
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        hidden_size=hidden,
+        intermediate_size=intermediate,
     )
     recipe = recipes.recipe(encoder, epochs=1)
-    model = ready(SentenceClassifier(BertModel(config), 2, recipe.pooling, torch.Generator().manual_seed(0)))
+    model = to_best_device(
+        SentenceClassifier(BertModel(config), 2, recipe.pooling, torch.Generator().manual_seed(0))
+    )
     draw = np.random.default_rng(0)
 
     def rows(count: int, length: int) -> Encoded:

@@ -14,11 +14,16 @@ from lib.pruning.importance import ESTIMATORS
 from lib.pruning.search import MODES, Magnitude, Structured
 from lib.tickets.subnetworks import Retraining
 
-CHOICES = {"finetuning": Recipe, "magnitude": Magnitude, "structured": Structured, "retraining": Retraining}
+CHOICES = {
+    "finetuning": Recipe,
+    "magnitude": Magnitude,
+    "structured": Structured,
+    "retraining": Retraining,
+}
 PARAMS = Path(__file__).resolve().parent.parent / "params"
 
 
-class Mistake(ValueError):
+class ConfigError(ValueError):
     """Something in a profile or on the command line is wrong; the message says what, where, and what would be right."""
 
 
@@ -53,13 +58,19 @@ class Profile(BaseModel):
 
     encoder: str
     look_in: Annotated[list[Literal["folder", "pip", "hub", "tiny"]], Field(min_length=1), Distinct]
-    tasks: Annotated[list[Annotated[str, AfterValidator(known_task)]], Field(min_length=1), Distinct]
+    tasks: Annotated[
+        list[Annotated[str, AfterValidator(known_task)]], Field(min_length=1), Distinct
+    ]
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), Distinct]
     train_rows: PositiveInt | None
     dev_rows: PositiveInt | None
     stsb_score: Literal["pearson", "pearson_spearman"]
-    modes: Annotated[list[Literal["joint", "heads", "mlps"]], Field(min_length=1), Distinct] = list(MODES)
-    estimators: Annotated[list[Literal["per_example", "per_batch", "running"]], Distinct] = list(ESTIMATORS)
+    modes: Annotated[list[Literal["joint", "heads", "mlps"]], Field(min_length=1), Distinct] = list(
+        MODES
+    )
+    estimators: Annotated[list[Literal["per_example", "per_batch", "running"]], Distinct] = list(
+        ESTIMATORS
+    )
     finetuning: dict = {}
     magnitude: Magnitude = Magnitude()
     structured: Structured = Structured()
@@ -77,9 +88,11 @@ def names() -> list[str]:
 
 
 def read(name: str) -> Profile:
-    """A profile by name. Raises Mistake, one line for each thing that is wrong."""
+    """A profile by name. Raises ConfigError, one line for each thing that is wrong."""
     if name not in names():
-        raise Mistake(f"there is no profile {name!r}{nearest(name, names())}; params/ holds {', '.join(names())}")
+        raise ConfigError(
+            f"there is no profile {name!r}{nearest(name, names())}; params/ holds {', '.join(names())}"
+        )
     return parse((PARAMS / f"{name}.yaml").read_text(), f"params/{name}.yaml")
 
 
@@ -88,20 +101,22 @@ def parse(text: str, where: str) -> Profile:
     try:
         values = yaml.safe_load(text)
     except yaml.YAMLError as fault:
-        raise Mistake(f"{where} is not YAML: {' '.join(str(fault).split())}") from None
+        raise ConfigError(f"{where} is not YAML: {' '.join(str(fault).split())}") from None
     if not isinstance(values, dict):
-        raise Mistake(f"{where} must be a list of `key: value` lines")
+        raise ConfigError(f"{where} must be a list of `key: value` lines")
     return checked(values, where)
 
 
 def checked(values: dict, where: str) -> Profile:
-    """A profile from its values. Raises Mistake, one line for each thing that is wrong."""
+    """A profile from its values. Raises ConfigError, one line for each thing that is wrong."""
     values, faults = dict(values), []
     for key, choices in CHOICES.items():
         if isinstance(values.get(key), dict):
             try:
                 made = choices(**values[key])
-                values[key] = values[key] if key == "finetuning" else made  # only what differs from an encoder's recipe
+                values[key] = (
+                    values[key] if key == "finetuning" else made
+                )  # only what differs from an encoder's recipe
             except ValidationError as found:
                 faults += [{**fault, "loc": (key, *fault["loc"])} for fault in found.errors()]
                 del values[key]
@@ -110,13 +125,15 @@ def checked(values: dict, where: str) -> Profile:
     except ValidationError as found:
         faults += found.errors()
     if faults:
-        raise Mistake("\n".join(f"{where}: {_sentence(fault)}" for fault in faults))
+        raise ConfigError("\n".join(f"{where}: {_sentence(fault)}" for fault in faults))
     return profile
 
 
 def nearest(word, known) -> str:
     """ "; did you mean …?" with the known word that is most like it, or nothing."""
-    close = get_close_matches(str(word).lower(), {str(name).lower(): name for name in known}, n=1, cutoff=0.5)
+    close = get_close_matches(
+        str(word).lower(), {str(name).lower(): name for name in known}, n=1, cutoff=0.5
+    )
     exact = {str(name).lower(): name for name in known}
     return f"; did you mean {exact[close[0]]!r}?" if close else ""
 
@@ -134,7 +151,11 @@ def _sentence(fault: dict) -> str:
         case "value_error":
             return f"{at}: {fault['ctx']['error']}"
     said = fault["msg"].replace("Input should be ", "must be ")
-    hint = "; YAML reads 2e-5 as text, write 2.0e-5" if isinstance(fault["input"], str) and "number" in said else ""
+    hint = (
+        "; YAML reads 2e-5 as text, write 2.0e-5"
+        if isinstance(fault["input"], str) and "number" in said
+        else ""
+    )
     return f"{at} is {fault['input']!r}, but {said}{hint}"
 
 

@@ -66,7 +66,16 @@ def start(**environment: str) -> subprocess.Popen | None:
     folder = Path(mkdtemp(prefix="all-tickets-"))
     spec = folder / "kernels" / KERNEL
     spec.mkdir(parents=True)
-    command = [sys.executable, "-S", "-E", __file__, "client", str(folder / "socket"), "-f", "{connection_file}"]
+    command = [
+        sys.executable,
+        "-S",
+        "-E",
+        __file__,
+        "client",
+        str(folder / "socket"),
+        "-f",
+        "{connection_file}",
+    ]
     spec.joinpath("kernel.json").write_text(
         json.dumps({"argv": command, "display_name": "Python 3, warm", "language": "python"})
     )
@@ -102,7 +111,9 @@ def nursery(address: str) -> None:
     for name in IMPORTS:
         with suppress(Exception):  # the notebook that needs it says what is wrong
             importlib.import_module(name)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the kernels: let them not become zombies
+    signal.signal(
+        signal.SIGCHLD, signal.SIG_IGN
+    )  # nobody waits for the kernels: let them not become zombies
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     selector = selectors.DefaultSelector()
     selector.register(server, selectors.EVENT_READ)

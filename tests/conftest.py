@@ -23,9 +23,11 @@ def tiny():
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim == 1:
-                parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator, dtype=torch.double))
+                parameter.add_(
+                    0.3 * torch.randn(parameter.shape, generator=generator, dtype=torch.double)
+                )
         model.classifier.weight.normal_(generator=generator)
-    return model, encode(sources.text("SST-2", ["tiny"]).dev[:24], tokenizer)
+    return model, encode(sources.rows("SST-2", ["tiny"]).dev[:24], tokenizer)
 
 
 @pytest.fixture()
@@ -40,7 +42,9 @@ def outputs(tmp_path, monkeypatch):
 def glue_dir(monkeypatch):
     """Real GLUE, or a skip that says what is missing."""
     if not GLUE.is_dir():
-        pytest.skip(f"REAL GLUE IS NOT THERE ({GLUE.name}/ beside the checkout's folder): nothing was checked on it")
+        pytest.skip(
+            f"REAL GLUE IS NOT THERE ({GLUE.name}/ beside the checkout's folder): nothing was checked on it"
+        )
     monkeypatch.setenv("GLUE_DIR", str(GLUE))
     return GLUE
 
@@ -50,11 +54,16 @@ def published():
     """task → (heads [seeds, layers, heads], mlps [seeds, layers]) of the authors' own joint masks, or a loud skip."""
     folder = GLUE.parent / "published" / "masks" / "heads_mlps"
     if not folder.is_dir():
-        pytest.skip("THE AUTHORS' MASKS ARE NOT THERE (published/ beside the checkout's folder): nothing was checked")
+        pytest.skip(
+            "THE AUTHORS' MASKS ARE NOT THERE (published/ beside the checkout's folder): nothing was checked"
+        )
 
     def load(task):
         seeds = sorted((folder / task).glob("seed_*"))
-        return tuple(np.stack([np.load(s / f"{n}_mask.npy") for s in seeds]).astype(bool) for n in ("head", "mlp"))
+        return tuple(
+            np.stack([np.load(s / f"{n}_mask.npy") for s in seeds]).astype(bool)
+            for n in ("head", "mlp")
+        )
 
     return load
 
@@ -65,12 +74,18 @@ def masks_dir(tmp_path):
     draw = np.random.default_rng(0)
     for task in ("SST-2", "RTE"):
         for seed in (42, 86, 71):
-            for kind, names in (("heads_mlps", ("head", "mlp")), ("heads", ("head",)), ("mlps", ("mlp",))):
+            for kind, names in (
+                ("heads_mlps", ("head", "mlp")),
+                ("heads", ("head",)),
+                ("mlps", ("mlp",)),
+            ):
                 place = tmp_path / "masks" / kind / task / f"seed_{seed}"
                 place.mkdir(parents=True)
                 for name in names:
                     shape = (3, 4) if name == "head" else (3,)
-                    np.save(place / f"{name}_mask.npy", (draw.random(shape) < 0.6).astype(np.float32))
+                    np.save(
+                        place / f"{name}_mask.npy", (draw.random(shape) < 0.6).astype(np.float32)
+                    )
                     np.save(place / f"{name}_importance.npy", draw.random(shape).astype(np.float32))
     return tmp_path / "masks"
 

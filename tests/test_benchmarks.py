@@ -19,7 +19,9 @@ from lib.tickets.finetuned import FineTuned
 def test_the_readme_shows_what_was_measured():
     results = json.loads(RESULTS.read_text())
     assert set(results["claims"]) == {*MODULES, *LONGER}
-    assert table(results) in (ROOT / "README.md").read_text(), "python -m benchmarks table prints it"
+    assert table(results) in (ROOT / "README.md").read_text(), (
+        "python -m benchmarks table prints it"
+    )
 
 
 def test_a_ratio_says_how_many_times_as_long_the_other_side_takes(monkeypatch):
@@ -38,10 +40,16 @@ def test_a_ratio_says_how_many_times_as_long_the_other_side_takes(monkeypatch):
     assert claim.least == claim.median == claim.most == 3 and claim.held
     slower = compare("a", "b", ours, theirs, amounts=(1, 10), wanted=2, turns=1, warm=True)
     assert slower.median == 0.3 and not slower.held, "they do ten times as much in that time"
-    assert compare("a", "b", ours, theirs, wanted=0.5, at_most=True, turns=1, warm=True).median == 1 / 3
+    assert (
+        compare("a", "b", ours, theirs, wanted=0.5, at_most=True, turns=1, warm=True).median
+        == 1 / 3
+    )
     with pytest.raises(AssertionError, match="a and b do not give the same result"):
         compare("a", "b", lambda: 1, lambda: 2, same=lambda ours, theirs: ours == theirs)
-    assert str(Claim.of("a", "b", [1.0, 3.0, 2.0], 2.5)) == "a / b: 2.00 (1.00–3.00)   at least 2.50: NOT held"
+    assert (
+        str(Claim.of("a", "b", [1.0, 3.0, 2.0], 2.5))
+        == "a / b: 2.00 (1.00–3.00)   at least 2.50: NOT held"
+    )
 
 
 @pytest.fixture()
@@ -49,7 +57,9 @@ def subject(tiny, monkeypatch):
     monkeypatch.setattr(authors, "LENGTH", 12)
     monkeypatch.setattr(authors, "BATCH", 7)
     model, dev = tiny[:2]
-    return FineTuned("SST-2", copy.deepcopy(model), dev, 0.5)  # output_attentions leaves hooks in a model
+    return FineTuned(
+        "SST-2", copy.deepcopy(model), dev, 0.5
+    )  # output_attentions leaves hooks in a model
 
 
 def test_the_authors_algorithm_finds_what_ours_finds(subject):

@@ -36,7 +36,9 @@ def test_the_parts_of_a_notebook_are_there_in_order(step):
     places = [text.find(part) for part in parts]
     assert -1 not in places, parts[places.index(-1)]
     assert places[:5] == sorted(places[:5]) and places[6] < places[7]
-    assert "<details>" in text and '> "' in text, "an answer to unfold, the paper's words in a quotation"
+    assert "<details>" in text and '> "' in text, (
+        "an answer to unfold, the paper's words in a quotation"
+    )
 
 
 def test_cells_are_short_and_prose_and_code_alternate(step):
@@ -49,7 +51,9 @@ def test_cells_are_short_and_prose_and_code_alternate(step):
 
 def test_parameters_are_plain_and_setup_follows(step):
     code = cells(step, "code")
-    assert code[0]["metadata"].get("tags") == ["parameters"] and "setup" in code[1]["metadata"].get("tags", [])
+    assert code[0]["metadata"].get("tags") == ["parameters"] and "setup" in code[1]["metadata"].get(
+        "tags", []
+    )
     assert {"profile"} <= set(parameter_names(step))
     assert len(source(code[0]).splitlines()) <= 8
 
@@ -70,6 +74,7 @@ def test_no_widgets_no_installation_no_machine(step):
     assert "widgets" not in NOTEBOOKS[step]["metadata"]
     everything = json.dumps(NOTEBOOKS[step])
     assert not re.search(
-        r"pip install|%pip|!|/(home|root|work)/", "".join(source(c) for c in cells(step, "code")).replace("!=", "")
+        r"pip install|%pip|!|/(home|root|work)/",
+        "".join(source(c) for c in cells(step, "code")).replace("!=", ""),
     )
     assert not re.search(r"/(home|root|work|tmp)/", everything)

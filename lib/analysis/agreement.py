@@ -24,7 +24,9 @@ def units_of(masks: np.ndarray) -> np.ndarray:
     """bool [seeds, units] of masks with any shape behind the seeds; ValueError for other values than 0 and 1."""
     masks = np.asarray(masks)
     if masks.ndim < 2 or not np.isin(masks, (0, 1)).all():
-        raise ValueError(f"masks must be 0 and 1 in an array [seeds, layers, …], not {masks.dtype} {masks.shape}")
+        raise ValueError(
+            f"masks must be 0 and 1 in an array [seeds, layers, …], not {masks.dtype} {masks.shape}"
+        )
     return masks.reshape(len(masks), -1).astype(bool)
 
 
@@ -75,8 +77,12 @@ def pairs(masks: np.ndarray, seeds: Sequence[int]) -> pd.DataFrame:
         trivial = a.all() or b.all() or not a.any() or not b.any()
         chance = NAN if trivial else hypergeom.sf(table[0][0] - 1, len(a), a.sum(), b.sum())
         expected = a.sum() * b.sum() / len(a)
-        rows.append((seeds[one], seeds[other], int(table[0][0]), expected, float(same_share), float(chance)))
-    return pd.DataFrame(rows, columns=["seed", "other seed", "shared", "expected", "same share", "shared by chance"])
+        rows.append(
+            (seeds[one], seeds[other], int(table[0][0]), expected, float(same_share), float(chance))
+        )
+    return pd.DataFrame(
+        rows, columns=["seed", "other seed", "shared", "expected", "same share", "shared by chance"]
+    )
 
 
 def survival_counts(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -94,8 +100,8 @@ def survival_counts(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 class Permutation(NamedTuple):
     """alike: the units that two seeds (or tasks) share, on average; by_chance: of random masks; p: one-sided."""
 
-    alike: float
-    by_chance: float
+    observed: float
+    expected: float
     p: float
 
 
@@ -105,10 +111,14 @@ def against_chance(alike: float, drawn: np.ndarray) -> Permutation:
     It counts as one of the draws, so p is never 0; as sums of floats may differ in their last digits, a draw that is
     as large up to 1e-9 counts as such.
     """
-    return Permutation(alike, float(drawn.mean()), float((1 + (drawn >= alike - 1e-9).sum()) / (1 + len(drawn))))
+    return Permutation(
+        alike, float(drawn.mean()), float((1 + (drawn >= alike - 1e-9).sum()) / (1 + len(drawn)))
+    )
 
 
-def permutation_test(masks: np.ndarray, seed: int = 0, draws: int = 10_000, within_layers: bool = False) -> Permutation:
+def permutation_test(
+    masks: np.ndarray, seed: int = 0, draws: int = 10_000, within_layers: bool = False
+) -> Permutation:
     """Are the seeds' masks more alike than masks of the same sizes drawn at random? The question of §5.1.
 
     Each seed's kept units are dealt out anew, over all units, or within_layers, where each layer keeps its number.
@@ -121,9 +131,14 @@ def permutation_test(masks: np.ndarray, seed: int = 0, draws: int = 10_000, with
     if len(kept) < 2 or ((shares == 0) | (shares == 1)).all(1).sum() >= len(kept) - 1:
         return Permutation(NAN, NAN, NAN)
     draw = np.random.default_rng(seed)
-    counts = sum(draw.permuted(np.broadcast_to(one, (draws, *one.shape)), axis=2).astype(np.int16) for one in layers)
+    counts = sum(
+        draw.permuted(np.broadcast_to(one, (draws, *one.shape)), axis=2).astype(np.int16)
+        for one in layers
+    )
     number = len(kept) * (len(kept) - 1) / 2
-    shared = lambda count: (count * (count - 1) // 2).reshape(*count.shape[:-2], -1).sum(-1) / number  # noqa: E731
+    shared = lambda count: (
+        (count * (count - 1) // 2).reshape(*count.shape[:-2], -1).sum(-1) / number
+    )
     return against_chance(float(shared(layers.sum(0))), shared(counts))
 
 
@@ -148,7 +163,7 @@ def table(masks: Mapping[str, np.ndarray], seed: int = 0, draws: int = 10_000) -
         rows.append({
             "task": task, "seeds": len(kept), "kept": kept.sum(1).mean(),
             "κ": fleiss_kappa(part), "p of Q": cochran_q(part).p,
-            "shared by two seeds": test.alike, "by chance": test.by_chance, "p": test.p,
+            "shared by two seeds": test.observed, "by chance": test.expected, "p": test.p,
             "p within layers": permutation_test(part, seed, draws, within_layers=True).p,
             "why nan": why_nan(part),
         })  # fmt: skip

@@ -22,19 +22,24 @@ from lib.pruning import gates
 
 
 @torch.no_grad()
-def maps(model: SentenceClassifier, data: Encoded, rows: Iterable[int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def maps(
+    model: SentenceClassifier, data: Encoded, rows: Iterable[int]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """For each of these rows (raw, normed), float32 [layers, heads, tokens, tokens] each; dropout off.
 
     Row i of a map is the token that looks, column j the one that is looked at. One example at a time, so there is no
     padding, and memory is that of one example. Inside `gates.masked` these are the maps of the subnetwork.
     """
     model.eval()
-    data = data.on(model.device)
+    data = data.to(model.device)
     for row in rows:
         inputs, _ = data.batch([row])
         with _inputs_of_attention(model) as states:
             model.encoder(**inputs)
-        both = [of_layer(layer, state[0]) for layer, state in zip(gates.encoder_layers(model), states, strict=True)]
+        both = [
+            of_layer(layer, state[0])
+            for layer, state in zip(gates.encoder_layers(model), states, strict=True)
+        ]
         yield tuple(torch.stack(part).float().cpu().numpy() for part in zip(*both, strict=True))
 
 
@@ -47,7 +52,9 @@ def of_layer(layer: nn.Module, states: Tensor) -> tuple[Tensor, Tensor]:
         for linear in (attention.query, attention.key, attention.value)
     )
     raw = (query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5).softmax(-1)
-    per_head = output.weight.unflatten(-1, (heads, -1)).permute(1, 2, 0)  # [heads, head size, hidden]
+    per_head = output.weight.unflatten(-1, (heads, -1)).permute(
+        1, 2, 0
+    )  # [heads, head size, hidden]
     norms = (value @ per_head).norm(dim=-1)  # [heads, tokens]: ‖f(x_j)‖
     return raw, raw * norms.unsqueeze(-2)
 
@@ -60,7 +67,10 @@ def _inputs_of_attention(model: nn.Module) -> Iterator[list[Tensor]]:
         states.append(arguments[0] if arguments else named["hidden_states"])
 
     layers = gates.encoder_layers(model)
-    hooks = [layer.attention.self.register_forward_pre_hook(remember, with_kwargs=True) for layer in layers]
+    hooks = [
+        layer.attention.self.register_forward_pre_hook(remember, with_kwargs=True)
+        for layer in layers
+    ]
     try:
         yield states
     finally:

@@ -47,17 +47,25 @@ def batch(
     return np.stack([_map(CLASSES[c], kind, tokens, draw, variety) for c in classes]), classes
 
 
-def _map(name: str, kind: str, tokens: int, draw: np.random.Generator, variety: Variety) -> np.ndarray:
+def _map(
+    name: str, kind: str, tokens: int, draw: np.random.Generator, variety: Variety
+) -> np.ndarray:
     separator = int(draw.uniform(0.2, 0.8) * tokens)
     specials = [0, tokens - 1] + [separator] * int(draw.random() < 0.6)
     scores = draw.normal(0, draw.uniform(*variety.noise), (tokens, tokens))
-    scores += draw.normal(0, draw.uniform(0, 0.6), tokens)  # some tokens are looked at a little more than others
+    scores += draw.normal(
+        0, draw.uniform(0, 0.6), tokens
+    )  # some tokens are looked at a little more than others
     strength = lambda: draw.uniform(*variety.strength)  # noqa: E731
     if name in ("diagonal", "vertical+diagonal"):
         scores = _with_diagonals(scores, strength() + 0.5, draw, variety)
     if name in ("vertical", "vertical+diagonal"):
-        candidates = specials if kind == "raw" else []  # weighted by length, special tokens all but vanish
-        scores = _with_columns(scores, candidates, strength() - 0.5 * (name != "vertical"), draw, variety)
+        candidates = (
+            specials if kind == "raw" else []
+        )  # weighted by length, special tokens all but vanish
+        scores = _with_columns(
+            scores, candidates, strength() - 0.5 * (name != "vertical"), draw, variety
+        )
     inside = (np.arange(tokens) <= separator)[:, None] == (np.arange(tokens) <= separator)
     if name == "block":
         scores += 0.7 * strength() * inside
@@ -76,7 +84,9 @@ def _map(name: str, kind: str, tokens: int, draw: np.random.Generator, variety: 
     return weights.astype(np.float32)
 
 
-def _with_diagonals(scores: np.ndarray, strength: float, draw: np.random.Generator, variety: Variety) -> np.ndarray:
+def _with_diagonals(
+    scores: np.ndarray, strength: float, draw: np.random.Generator, variety: Variety
+) -> np.ndarray:
     """One to several diagonals; where there are several, the further ones go with sentences that repeat each other."""
     tokens = len(scores)
     away = np.arange(tokens) - np.arange(tokens)[:, None]
@@ -89,11 +99,15 @@ def _with_diagonals(scores: np.ndarray, strength: float, draw: np.random.Generat
     for number, offset in enumerate(offsets):
         distance = np.abs(away - offset) / width
         bump = np.exp(-(distance**2)) if draw.random() < 0.5 else np.clip(1 - distance / 2, 0, None)
-        scores = scores + strength * (0.7 if number else 1) * bump * (followed | (draw.random() < 0.3))
+        scores = scores + strength * (0.7 if number else 1) * bump * (
+            followed | (draw.random() < 0.3)
+        )
     return scores
 
 
-def _with_columns(scores, specials, strength: float, draw: np.random.Generator, variety: Variety) -> np.ndarray:
+def _with_columns(
+    scores, specials, strength: float, draw: np.random.Generator, variety: Variety
+) -> np.ndarray:
     """Columns that most rows look at: special tokens, or any others (punctuation, content words)."""
     tokens, scores = len(scores), scores.copy()
     some = [c for c in specials if draw.random() < 0.7] if draw.random() < 0.75 else []
@@ -112,11 +126,20 @@ def _with_anything(scores: np.ndarray, specials, draw: np.random.Generator) -> n
     if draw.random() < 0.5:  # two hidden kinds of tokens: a grid of cells
         rank = int(draw.integers(1, 5))
         scores += (
-            draw.uniform(0.5, 1.5) * draw.normal(size=(tokens, rank)) @ draw.normal(size=(rank, tokens)) / rank**0.5
+            draw.uniform(0.5, 1.5)
+            * draw.normal(size=(tokens, rank))
+            @ draw.normal(size=(rank, tokens))
+            / rank**0.5
         )
-    if draw.random() < 0.4:  # parts of the sentence that are looked at more, by everybody or by some
-        wave = np.convolve(draw.normal(size=2 * tokens), np.ones(max(2, tokens // 5)), "same")[: 2 * tokens]
-        scores += draw.uniform(0.1, 0.6) * np.where(draw.random((tokens, 1)) < 0.8, wave[:tokens], wave[tokens:])
+    if (
+        draw.random() < 0.4
+    ):  # parts of the sentence that are looked at more, by everybody or by some
+        wave = np.convolve(draw.normal(size=2 * tokens), np.ones(max(2, tokens // 5)), "same")[
+            : 2 * tokens
+        ]
+        scores += draw.uniform(0.1, 0.6) * np.where(
+            draw.random((tokens, 1)) < 0.8, wave[:tokens], wave[tokens:]
+        )
     for _ in range(int(draw.integers(0, 6))):  # clumps, of any place and size
         (i, j), (a, b) = draw.integers(0, tokens, 2), draw.integers(1, max(2, tokens // 4), 2)
         scores[i : i + a, j : j + b] += draw.uniform(0.5, 3)

@@ -31,7 +31,9 @@ def expected_overlap(masks_a: np.ndarray, masks_b: np.ndarray) -> np.ndarray:
     return a.sum(1) * b.sum(1) / a.shape[1]
 
 
-def permutation_test(masks_a: np.ndarray, masks_b: np.ndarray, seed: int = 0, draws: int = 10_000) -> Permutation:
+def permutation_test(
+    masks_a: np.ndarray, masks_b: np.ndarray, seed: int = 0, draws: int = 10_000
+) -> Permutation:
     """Do two tasks share more units than they would if one task's units had been dealt out at random?
 
     One task's units are renamed, in all of its seeds alike, so that what its seeds have in common stays: five seeds
@@ -39,10 +41,16 @@ def permutation_test(masks_a: np.ndarray, masks_b: np.ndarray, seed: int = 0, dr
     task keeps everything, or nothing.
     """
     a, b = _both(masks_a, masks_b)
-    if any((masks.sum(0) == masks.sum(0)[0]).all() for masks in (a, b)):  # renaming would change nothing
+    if any(
+        (masks.sum(0) == masks.sum(0)[0]).all() for masks in (a, b)
+    ):  # renaming would change nothing
         return Permutation(NAN, NAN, NAN)
-    together = a.T.astype(np.float64) @ b  # [unit of a, unit of b]: the number of seeds in which both are kept
-    renamed = np.random.default_rng(seed).permuted(np.tile(np.arange(len(together)), (draws, 1)), axis=1)
+    together = (
+        a.T.astype(np.float64) @ b
+    )  # [unit of a, unit of b]: the number of seeds in which both are kept
+    renamed = np.random.default_rng(seed).permuted(
+        np.tile(np.arange(len(together)), (draws, 1)), axis=1
+    )
     drawn = together[np.arange(len(together)), renamed].sum(1) / len(a)
     return against_chance(float(np.trace(together)) / len(a), drawn)
 
@@ -54,10 +62,15 @@ def table(masks: Mapping[str, np.ndarray], seed: int = 0, draws: int = 10_000) -
     """
     rows = []
     for one, other in combinations(masks, 2):
-        shared, chance = overlap(masks[one], masks[other]), expected_overlap(masks[one], masks[other])
+        shared, chance = (
+            overlap(masks[one], masks[other]),
+            expected_overlap(masks[one], masks[other]),
+        )
         low, high = interval(shared - chance)
         p = permutation_test(masks[one], masks[other], seed, draws).p
-        rows.append((one, other, shared.mean(), chance.mean(), (shared - chance).mean(), low, high, p))
+        rows.append(
+            (one, other, shared.mean(), chance.mean(), (shared - chance).mean(), low, high, p)
+        )
     columns = ["task", "other task", "shared", "by chance", "excess", "from", "to", "p"]
     found = pd.DataFrame(rows, columns=columns)
     return found.assign(**{"p (Holm)": holm(found["p"])})
@@ -65,10 +78,14 @@ def table(masks: Mapping[str, np.ndarray], seed: int = 0, draws: int = 10_000) -
 
 def matrices(masks: Mapping[str, np.ndarray]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """(mean, sample standard deviation) over seeds of the units that two tasks share; the diagonal is a task's size."""
-    shared = np.array([[overlap(one, other) for other in masks.values()] for one in masks.values()], float)
+    shared = np.array(
+        [[overlap(one, other) for other in masks.values()] for one in masks.values()], float
+    )
     seeds = shared.shape[2]
     deviation = shared.std(2, ddof=1) if seeds > 1 else np.full(shared.shape[:2], NAN)
-    return tuple(pd.DataFrame(part, list(masks), list(masks)) for part in (shared.mean(2), deviation))
+    return tuple(
+        pd.DataFrame(part, list(masks), list(masks)) for part in (shared.mean(2), deviation)
+    )
 
 
 def distances(masks: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -77,7 +94,9 @@ def distances(masks: Mapping[str, np.ndarray]) -> np.ndarray:
     κ, because two large masks share much whatever they are: agreement counts only beyond what the sizes bring. Two
     masks of which one keeps everything, or nothing, agree by chance alone: 1.
     """
-    kept = np.stack([units_of(part) for part in masks.values()], axis=1).astype(float)  # [seeds, tasks, units]
+    kept = np.stack([units_of(part) for part in masks.values()], axis=1).astype(
+        float
+    )  # [seeds, tasks, units]
     share, n = kept.mean(2), kept.shape[2]
     observed = (kept @ kept.swapaxes(1, 2) + (1 - kept) @ (1 - kept).swapaxes(1, 2)) / n
     both = lambda part: part[:, :, None] * part[:, None, :]  # noqa: E731
@@ -109,7 +128,9 @@ def seeds_agree(apart: np.ndarray, seed: int = 0, draws: int = 2_000) -> tuple[f
     square += square.swapaxes(1, 2)
 
     def alike(orders: Iterable[np.ndarray]) -> float:
-        named = [part[np.ix_(order, order)][upper] for part, order in zip(square, orders, strict=True)]
+        named = [
+            part[np.ix_(order, order)][upper] for part, order in zip(square, orders, strict=True)
+        ]
         # the squared length of a sum of unit vectors holds all their correlations: the mean over pairs of seeds
         return float((np.square(np.sum(named, axis=0)).sum() - seeds) / (seeds * (seeds - 1)))
 
@@ -126,5 +147,7 @@ def clusters(apart: np.ndarray) -> np.ndarray:
 
 def _both(masks_a: np.ndarray, masks_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if np.shape(masks_a) != np.shape(masks_b):
-        raise ValueError(f"the tasks' masks must have one shape, not {np.shape(masks_a)} and {np.shape(masks_b)}")
+        raise ValueError(
+            f"the tasks' masks must have one shape, not {np.shape(masks_a)} and {np.shape(masks_b)}"
+        )
     return units_of(masks_a), units_of(masks_b)

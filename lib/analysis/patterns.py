@@ -38,7 +38,13 @@ class PatternClassifier(nn.Module):
         )
         layers: list[nn.Module] = []
         for before, after in ((1, 16), (16, 32), (32, 64)):
-            layers += [conv(before, after, 3), nn.ReLU(), conv(after, after, 3), nn.ReLU(), nn.MaxPool2d(2)]
+            layers += [
+                conv(before, after, 3),
+                nn.ReLU(),
+                conv(after, after, 3),
+                nn.ReLU(),
+                nn.MaxPool2d(2),
+            ]
         self.features = nn.Sequential(*layers[:-1], conv(64, 64, 1), nn.ReLU())
         self.classes = conv(64, len(CLASSES), 1)
         for parameter in self.parameters():
@@ -74,7 +80,9 @@ def train(
     return model.eval()
 
 
-def drawn(steps: int, kind: str, seed: int, size: int = 40) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def drawn_batches(
+    steps: int, kind: str, seed: int, size: int = 40
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """So many batches of drawn maps; none comes twice."""
     draw = np.random.default_rng([seed, ("raw", "normed").index(kind)])
     return (drawn_maps.batch(size, kind, draw) for _ in range(steps))
@@ -142,7 +150,11 @@ def labelled(kind: str, part: str | None = None) -> tuple[list[np.ndarray], np.n
     flat = np.load(LABELLED / "maps.npy", allow_pickle=False)
     ends = np.cumsum([int(line["tokens"]) ** 2 for line in lines])
     parts = np.split(flat.astype(np.float32) / 255, ends[:-1])
-    of_kind = [n for n, line in enumerate(lines) if line["kind"] == kind and line["part"] == (part or line["part"])]
+    of_kind = [
+        n
+        for n, line in enumerate(lines)
+        if line["kind"] == kind and line["part"] == (part or line["part"])
+    ]
     maps = [parts[n].reshape(int(lines[n]["tokens"]), -1) for n in of_kind]
     return maps, np.array([CLASSES.index(lines[n]["label"]) for n in of_kind])
 
@@ -167,7 +179,9 @@ def annotated(folder: str, kind: str) -> tuple[list[np.ndarray], np.ndarray]:
         name, _, label = line.strip().partition("\t")
         if not name or (number == 1 and label.strip().lower() in ("label", "class", "type")):
             continue
-        maps.append(plain_array(data / f"{Path(name).name.removesuffix('.npy')}.npy", 2).astype(np.float32))
+        maps.append(
+            plain_array(data / f"{Path(name).name.removesuffix('.npy')}.npy", 2).astype(np.float32)
+        )
         classes.append(_class(label, f"{table}, line {number}"))
     return maps, np.array(classes)
 
@@ -190,7 +204,7 @@ def split(classes: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return np.setdiff1d(np.arange(len(classes)), test), np.sort(test)
 
 
-def by_size(
+def batches_by_size(
     maps: list[np.ndarray], classes: np.ndarray, epochs: int, seed: int, size: int = 16
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Batches of maps of one size each, in random order, so many times over; maps are cropped to 64 tokens."""

@@ -14,14 +14,21 @@ def stack(places: Sequence[Place], mode: str | None = None) -> tuple[np.ndarray,
     that survive m-pruning.
     """
     if mode is not None:
-        parts = [(place.load(f"{mode}_head_mask.npy"), place.load(f"{mode}_mlp_mask.npy")) for place in places]
+        parts = [
+            (place.load(f"{mode}_head_mask.npy"), place.load(f"{mode}_mlp_mask.npy"))
+            for place in places
+        ]
     else:
         tables = [place.load("survivors.safetensors")[0] for place in places]
         parts = [(table["heads"], table["mlps"]) for table in tables]
     heads, mlps = zip(*parts, strict=True)
     if len({part.shape for part in heads}) > 1:
-        said = ", ".join(f"{place.name} {part.shape}" for place, part in zip(places, heads, strict=True))
-        raise ValueError(f"the masks are of different models, with different numbers of layers or heads: {said}")
+        said = ", ".join(
+            f"{place.name} {part.shape}" for place, part in zip(places, heads, strict=True)
+        )
+        raise ValueError(
+            f"the masks are of different models, with different numbers of layers or heads: {said}"
+        )
     return np.stack(heads), np.stack(mlps)
 
 

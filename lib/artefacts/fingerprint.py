@@ -16,14 +16,23 @@ ROOT = Path(__file__).resolve().parents[2]
 SHOWING = "lib.show."
 
 
-def fingerprint(step: str, parameters: Mapping[str, Any], reads: Iterable[str], facts: Mapping[str, Any]) -> str:
+def fingerprint(
+    step: str, parameters: Mapping[str, Any], reads: Iterable[str], facts: Mapping[str, Any]
+) -> str:
     """The hash of everything that the artefacts of a step depend on: 64 hex digits.
 
     parameters: of the notebook, profile included. reads: the fingerprints of the places it reads from. facts: what
     else matters, as the origin of the rows.
     """
     cells = code_cells(notebook(step))
-    return _hash(step, dict(parameters), sorted(reads), dict(facts), [_tree(cell) for cell in cells], _modules(cells))
+    return _hash(
+        step,
+        dict(parameters),
+        sorted(reads),
+        dict(facts),
+        [_tree(cell) for cell in cells],
+        _modules(cells),
+    )
 
 
 def of_work(modules: Iterable[str], facts: Mapping[str, Any]) -> str:
@@ -35,13 +44,17 @@ def of_work(modules: Iterable[str], facts: Mapping[str, Any]) -> str:
 
 
 def _modules(sources: Iterable[str]) -> dict[str, list[str]]:
-    return {name: _contents(_file(name)) for name in imported(sources) if not name.startswith(SHOWING)}
+    return {
+        name: _contents(_file(name)) for name in imported(sources) if not name.startswith(SHOWING)
+    }
 
 
 def _contents(module: Path) -> list[str]:
     """What a module says: its code, and the tables beside it, or in a folder there, that it names."""
     source = module.read_text()
-    tables = [table.read_text() for table in sorted(module.parent.rglob("*.csv")) if table.name in source]
+    tables = [
+        table.read_text() for table in sorted(module.parent.rglob("*.csv")) if table.name in source
+    ]
     return [_tree(source), *tables]
 
 
@@ -65,7 +78,8 @@ def code_cells(path: Path) -> list[str]:
     return [
         "".join(cell["source"])
         for cell in json.loads(path.read_text())["cells"]
-        if cell["cell_type"] == "code" and not {"parameters", "exercise"} & set(cell["metadata"].get("tags", ()))
+        if cell["cell_type"] == "code"
+        and not {"parameters", "exercise"} & set(cell["metadata"].get("tags", ()))
     ]
 
 
@@ -87,7 +101,11 @@ def _imports(source: str) -> Iterator[str]:
             inner = [f"{node.module}.{alias.name}" for alias in node.names]
             yield from [name for name in inner if _file(name)] or [node.module]
         elif isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if alias.name.startswith("lib.") and _file(alias.name))
+            yield from (
+                alias.name
+                for alias in node.names
+                if alias.name.startswith("lib.") and _file(alias.name)
+            )
 
 
 def _file(module: str) -> Path | None:
@@ -99,6 +117,8 @@ def _file(module: str) -> Path | None:
 def _tree(source: str) -> str:
     tree = ast.parse(source)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
+            node, clean=False
+        ):
             node.body = node.body[1:]
     return ast.dump(tree)

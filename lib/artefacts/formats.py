@@ -18,7 +18,11 @@ def write(path: Path, value) -> None:
             np.save(path, np.asarray(value), allow_pickle=False)
         case ".safetensors":
             tensors, metadata = value
-            save_file({name: np.ascontiguousarray(array) for name, array in tensors.items()}, path, metadata)
+            save_file(
+                {name: np.ascontiguousarray(array) for name, array in tensors.items()},
+                path,
+                metadata,
+            )
         case ".json":
             path.write_text(json.dumps(value, indent=1, default=_plain) + "\n")
         case ".csv" | ".md":

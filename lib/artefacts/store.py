@@ -36,7 +36,9 @@ def outputs() -> Path:
     return Path(os.environ.get("OUTPUTS_DIR") or ROOT / "outputs")
 
 
-def executed_notebook(profile: str, step: str, task: str | None = None, seed: int | None = None) -> Path:
+def executed_notebook(
+    profile: str, step: str, task: str | None = None, seed: int | None = None
+) -> Path:
     """Where run_all leaves the executed copy of a notebook."""
     return outputs() / profile / "notebooks" / f"{Place(profile, step, task, seed).name}.ipynb"
 
@@ -91,10 +93,14 @@ class Place:
         if hasattr(thing, "savefig"):
             room, parts = "figures", {"png": thing, "svg": thing}
         else:
-            markdown = thing.reset_index().to_markdown(index=False, disable_numparse=True)  # 0.80 stays 0.80
+            markdown = thing.reset_index().to_markdown(
+                index=False, disable_numparse=True
+            )  # 0.80 stays 0.80
             room, parts = "tables", {"csv": thing.to_csv(), "md": markdown + "\n"}
         for suffix, value in parts.items():
-            replace(self, step=room, task=None, seed=None).save(f"{name}.{suffix}", value, made_by=self.name)
+            replace(self, step=room, task=None, seed=None).save(
+                f"{name}.{suffix}", value, made_by=self.name
+            )
 
     def has(self, name: str) -> bool:
         """Is there such an artefact, made with this place's fingerprint (or any, for a place that is only read)?"""
@@ -104,7 +110,11 @@ class Place:
     def provenance(self, name: str) -> dict | None:
         """What is known of an artefact, or None where there is none."""
         try:
-            return json.loads(self.path(f"{name}.json").read_text()) if self.path(name).exists() else None
+            return (
+                json.loads(self.path(f"{name}.json").read_text())
+                if self.path(name).exists()
+                else None
+            )
         except FileNotFoundError:
             return None
 
@@ -117,7 +127,9 @@ class Place:
         if record is None:
             only = f"--profile {self.profile} --only {self.step[:2]}"
             only += "" if self.task is None else f" --tasks {self.task} --seeds {self.seed}"
-            raise FileNotFoundError(f"{self.path(name)} is not there yet; make it with: python run_all.py {only}")
+            raise FileNotFoundError(
+                f"{self.path(name)} is not there yet; make it with: python run_all.py {only}"
+            )
         if sha256(self.path(name)) != record["sha256"]:
             raise ValueError(
                 f"{self.path(name)} is damaged (its checksum differs from the one noted); delete it and run again"
@@ -138,7 +150,13 @@ class Place:
         names = sorted(path.name for path in self.folder.glob("*.*") if self.has(path.name))
         with _atomic(self.path(DONE)) as temporary:
             formats.write(
-                temporary, {"fingerprint": self.fingerprint, "appearance": appearance(), "artefacts": names, **facts}
+                temporary,
+                {
+                    "fingerprint": self.fingerprint,
+                    "appearance": appearance(),
+                    "artefacts": names,
+                    **facts,
+                },
             )
         return names
 
@@ -157,14 +175,20 @@ class Place:
     def is_done(self) -> bool:
         """Has the step been completed with this very fingerprint, and would it look the same now?"""
         record = self.done()
-        return record is not None and (record["fingerprint"], record["appearance"]) == (self.fingerprint, appearance())
+        return record is not None and (record["fingerprint"], record["appearance"]) == (
+            self.fingerprint,
+            appearance(),
+        )
 
     def __str__(self):
         return f"{self.profile} · {self.name} · {self.fingerprint[:12]}"
 
 
 def open_place(
-    step: str, parameters: Mapping[str, Any], reads: Sequence[Place] = (), facts: Mapping[str, Any] = {}
+    step: str,
+    parameters: Mapping[str, Any],
+    reads: Sequence[Place] = (),
+    facts: Mapping[str, Any] = {},
 ) -> Place:
     """The place of a step that runs with these parameters (profile, and task and seed where it has them).
 
@@ -178,16 +202,28 @@ def open_place(
     return place_of(step, parameters, upstream, facts)
 
 
-def place_of(step: str, parameters: Mapping[str, Any], upstream: Sequence[str], facts: Mapping[str, Any] = {}) -> Place:
+def place_of(
+    step: str, parameters: Mapping[str, Any], upstream: Sequence[str], facts: Mapping[str, Any] = {}
+) -> Place:
     """As `open_place`, from the fingerprints of the places read from, which need not be complete yet."""
     task, seed = parameters.get("task"), parameters.get("seed")
-    return Place(parameters["profile"], step, task, seed, fingerprint(step, parameters, upstream, facts), parameters)
+    return Place(
+        parameters["profile"],
+        step,
+        task,
+        seed,
+        fingerprint(step, parameters, upstream, facts),
+        parameters,
+    )
 
 
 def places(profile: str, step: str) -> list[Place]:
     """The places of a step that are complete, over all tasks and seeds, in alphabetical order of their folders."""
     found = sorted((outputs() / profile / step).glob(f"*/seed_*/{DONE}"))
-    return [Place(profile, step, path.parts[-3], int(path.parts[-2].removeprefix("seed_"))) for path in found]
+    return [
+        Place(profile, step, path.parts[-3], int(path.parts[-2].removeprefix("seed_")))
+        for path in found
+    ]
 
 
 @cache
@@ -195,7 +231,11 @@ def environment() -> dict[str, Any]:
     """Versions and device, for provenance."""
     import torch
 
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or platform.machine()
+    device = (
+        torch.cuda.get_device_name()
+        if torch.cuda.is_available()
+        else platform.processor() or platform.machine()
+    )
     return {
         "python": platform.python_version(),
         "versions": {name: version(name) for name in PACKAGES},
@@ -217,7 +257,9 @@ def _atomic(path: Path) -> Iterator[Path]:
     os.close(handle)
     try:
         yield Path(name)
-        os.chmod(name, 0o644)  # temporary files are private; outputs may be shared by the workers of several users
+        os.chmod(
+            name, 0o644
+        )  # temporary files are private; outputs may be shared by the workers of several users
         os.replace(name, path)
     finally:
         Path(name).unlink(missing_ok=True)

@@ -25,7 +25,9 @@ class WordVectors(nn.Module):
         directions = 0 if kind == "CBOW" else 2
         # two LSTMs over rows that are padded on the right, the second one over turned rows: what a bidirectional one
         # computes over packed rows, faster (benchmarks/retraining.py)
-        self.lstms = nn.ModuleList(nn.LSTM(table.embedding_dim, STATES, batch_first=True) for _ in range(directions))
+        self.lstms = nn.ModuleList(
+            nn.LSTM(table.embedding_dim, STATES, batch_first=True) for _ in range(directions)
+        )
         self.width = directions * STATES or table.embedding_dim
 
     def get_input_embeddings(self) -> nn.Embedding:
@@ -39,7 +41,10 @@ class WordVectors(nn.Module):
         if not self.lstms:
             return (self.table(words) * real).sum(1) / lengths[:, None]
         turned = words.gather(1, (lengths[:, None] - 1 - column).clamp(min=0))
-        states = [lstm(self.table(order))[0] for lstm, order in zip(self.lstms, (words, turned), strict=True)]
+        states = [
+            lstm(self.table(order))[0]
+            for lstm, order in zip(self.lstms, (words, turned), strict=True)
+        ]
         return torch.cat(states, -1).masked_fill(~real, -torch.inf).amax(1)
 
 
@@ -51,13 +56,22 @@ class Baseline(nn.Module):
     """
 
     def __init__(
-        self, kind: str, table: nn.Embedding, learned: bool, pair: bool, separator: int, outputs: int, seed: int
+        self,
+        kind: str,
+        table: nn.Embedding,
+        learned: bool,
+        pair: bool,
+        separator: int,
+        outputs: int,
+        seed: int,
     ):
         super().__init__()
         if kind not in KINDS:
             raise ValueError(f"the baseline is {kind!r}; it can be one of {', '.join(KINDS)}")
         self.pair, self.separator = pair, separator
-        with torch.random.fork_rng(devices=[]):  # an LSTM can only draw its weights from the global generator
+        with torch.random.fork_rng(
+            devices=[]
+        ):  # an LSTM can only draw its weights from the global generator
             torch.manual_seed(seed)
             self.encoder = WordVectors(kind, table, learned)
             features = self.encoder.width * (4 if pair else 1)
@@ -73,7 +87,9 @@ class Baseline(nn.Module):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, **_inputs: Tensor) -> Tensor:
         ends = attention_mask.sum(1) - 1  # of the closing separator
-        first = (input_ids == self.separator).int().argmax(1)  # of the separator behind the first sentence
+        first = (
+            (input_ids == self.separator).int().argmax(1)
+        )  # of the separator behind the first sentence
         u = self._vector(input_ids, torch.ones_like(first), first)
         if not self.pair:
             return self.classifier(self.hidden(u))

@@ -35,9 +35,11 @@ class Encoded:
     def __len__(self):
         return len(self.labels)
 
-    def on(self, device: torch.device | str) -> "Encoded":
+    def to(self, device: torch.device | str) -> "Encoded":
         """The same rows on another device."""
-        return replace(self, tokens={name: tensor.to(device) for name, tensor in self.tokens.items()})
+        return replace(
+            self, tokens={name: tensor.to(device) for name, tensor in self.tokens.items()}
+        )
 
     def row(self, index: int) -> list[int]:
         """The token ids of one row."""
@@ -46,13 +48,22 @@ class Encoded:
     def batch(self, indices: Sequence[int]) -> tuple[dict[str, Tensor], Tensor]:
         """(inputs [batch, longest of the batch] with their attention mask, labels [batch]) for these rows."""
         rows, device = np.asarray(indices), self.tokens["input_ids"].device
-        starts, lengths = torch.from_numpy(np.stack([self._starts[rows], self.lengths[rows]])).to(device).unsqueeze(-1)
+        starts, lengths = (
+            torch.from_numpy(np.stack([self._starts[rows], self.lengths[rows]]))
+            .to(device)
+            .unsqueeze(-1)
+        )
         column = torch.arange(int(self.lengths[rows].max()), device=device)
         padding = column >= lengths
         at = (starts + column).masked_fill_(padding, 0)
         fill = {"input_ids": self.pad_id}
-        inputs = {name: values[at].masked_fill_(padding, fill.get(name, 0)) for name, values in self.tokens.items()}
-        return inputs | {"attention_mask": (~padding).long()}, torch.from_numpy(self.labels[rows]).to(device)
+        inputs = {
+            name: values[at].masked_fill_(padding, fill.get(name, 0))
+            for name, values in self.tokens.items()
+        }
+        return inputs | {"attention_mask": (~padding).long()}, torch.from_numpy(
+            self.labels[rows]
+        ).to(device)
 
     @cached_property
     def _starts(self) -> np.ndarray:
@@ -75,7 +86,9 @@ def encode(rows: Sequence[dict], tokenizer, max_length: int = 128) -> Encoded:
         return_attention_mask=False,
     )
     names = [name for name in ("input_ids", "token_type_ids") if name in tokens]
-    end_to_end = {n: torch.from_numpy(np.fromiter(chain.from_iterable(tokens[n]), np.int64)) for n in names}
+    end_to_end = {
+        n: torch.from_numpy(np.fromiter(chain.from_iterable(tokens[n]), np.int64)) for n in names
+    }
     lengths = np.array([len(ids) for ids in tokens["input_ids"]])
     labels = [row["label"] for row in rows]
     dtype = np.float32 if isinstance(labels[0], float) else np.int64

@@ -27,7 +27,9 @@ class SentenceClassifier(nn.Module):
         if pooling not in ("cls", "mean"):
             raise ValueError(f"pooling is {pooling!r}; it can be 'cls' or 'mean'")
         if pooling == "cls" and getattr(encoder, "pooler", None) is None:
-            raise ValueError(f"{type(encoder).__name__} has no pooler over [CLS]; use pooling 'mean'")
+            raise ValueError(
+                f"{type(encoder).__name__} has no pooler over [CLS]; use pooling 'mean'"
+            )
         self.encoder, self.pooling = encoder, pooling
         self.dropout = nn.Dropout(encoder.config.hidden_dropout_prob)
         # skip_init: nn.Linear would draw weights from the global generator, only to have them drawn again here
@@ -56,7 +58,7 @@ class SentenceClassifier(nn.Module):
         """
         if self.pooling == "mean":
             self.eval()
-            data = data.on(self.device)
+            data = data.to(self.device)
             batches = evaluation_batches(data.lengths[:STANDARDISING_ROWS], STANDARDISING_BATCH)
             vectors = torch.cat([self.pooled(**data.batch(indices)[0]) for indices in batches])
             self.centre.copy_(vectors.mean(0))

@@ -24,7 +24,7 @@ def best_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def ready(model: nn.Module) -> nn.Module:
+def to_best_device(model: nn.Module) -> nn.Module:
     """The model on the best device, with what makes it fast there and changes no result but in its last digits.
 
     model: with an encoder as `encoder`. On a CPU attention is the plain formula: the fused one is slower by that route.
@@ -42,7 +42,9 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
 
     Weights, optimiser and losses stay float32. With "float32", or without units for bf16, it does nothing.
     """
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "mixed" and multiplies_bf16(device))
+    return torch.autocast(
+        device.type, torch.bfloat16, enabled=precision == "mixed" and multiplies_bf16(device)
+    )
 
 
 def multiplies_bf16(device: torch.device) -> bool:
@@ -53,7 +55,7 @@ def multiplies_bf16(device: torch.device) -> bool:
     return bool(units.get("avx512_bf16") or units.get("amx_bf16"))
 
 
-def evaluation_batch(device: torch.device) -> int:
+def evaluation_batch_size(device: torch.device) -> int:
     """How many rows to score at once. On a CPU more than a few fall out of a core's cache (benchmarks/search.py)."""
     return 256 if device.type == "cuda" else 16
 

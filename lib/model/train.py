@@ -8,9 +8,9 @@ from torch import nn
 
 from lib.model.batches import Encoded, evaluation_batches, training_batches
 from lib.model.classifier import example_losses
-from lib.model.device import autocast, evaluation_batch
+from lib.model.device import autocast, evaluation_batch_size
 from lib.model.recipes import Recipe
-from lib.model.vocabulary import Occurring, word_embeddings
+from lib.model.vocabulary import OccurringWords, word_embeddings
 from lib.pruning.masks import WeightMask
 
 
@@ -32,15 +32,17 @@ def fit(
     are exactly 0 after every step and count nothing when gradients are clipped.
     """
     pruned = _prune(model, keep)
-    data = data.on(model.device)
-    words = Occurring(word_embeddings(model), data)
+    data = data.to(model.device)
+    words = OccurringWords(word_embeddings(model), data)
     with words.in_place():
         optimizer = _optimizer(model, recipe)
     order = torch.Generator().manual_seed(seed)
     steps = recipe.epochs * -(-len(data) // recipe.batch_size)
     decay = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
     lengths, losses = data.lengths, []
-    with torch.random.fork_rng():  # dropout can only draw from the global generator: seed it here, restore it after
+    with (
+        torch.random.fork_rng()
+    ):  # dropout can only draw from the global generator: seed it here, restore it after
         torch.manual_seed(seed)
         for epoch in range(recipe.epochs):
             total = torch.zeros((), device=model.device)
@@ -71,7 +73,9 @@ def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
         if parameter.requires_grad:
             (old if name.startswith("encoder.") else new).append(parameter)
     groups = [{"params": old}, {"params": new, "lr": recipe.learning_rate * recipe.head_factor}]
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate, eps=1e-8, weight_decay=0.0, fused=True)
+    return torch.optim.AdamW(
+        groups, lr=recipe.learning_rate, eps=1e-8, weight_decay=0.0, fused=True
+    )
 
 
 @torch.no_grad()
@@ -92,8 +96,8 @@ def predict(model: nn.Module, data: Encoded) -> np.ndarray:
     """Logits [rows, outputs] in the order of the rows, dropout off."""
     model.eval()
     logits = np.empty((len(data), model.classifier.out_features), np.float32)
-    data = data.on(model.device)
-    for indices in evaluation_batches(data.lengths, evaluation_batch(model.device)):
+    data = data.to(model.device)
+    for indices in evaluation_batches(data.lengths, evaluation_batch_size(model.device)):
         inputs, _ = data.batch(indices)
         logits[indices] = model(**inputs).float().cpu().numpy()
     return logits

@@ -16,7 +16,7 @@ from torch import nn
 from lib.model.batches import Encoded
 
 
-class Occurring:
+class OccurringWords:
     """The rows of an embedding table that some sentences use, as a smaller table; the same model comes out (tested).
 
     table: the word embeddings; data: the sentences, padding included. `in_place` swaps the smaller table in: an
@@ -29,13 +29,17 @@ class Occurring:
         self.words = torch.cat([words, words.new_tensor([data.pad_id])]).unique()  # sorted
         self.position = torch.full((table.num_embeddings,), -1, device=device)
         self.position[self.words] = torch.arange(len(self.words), device=device)
-        self.rows = nn.Parameter(table.weight.detach()[self.words].clone(), table.weight.requires_grad)
+        self.rows = nn.Parameter(
+            table.weight.detach()[self.words].clone(), table.weight.requires_grad
+        )
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
         """Let the model look words up among the occurring ones while the block lasts."""
         table, whole, padding = self.table, self.table.weight, self.table.padding_idx
-        renumber = table.register_forward_pre_hook(lambda _table, inputs: (self.position[inputs[0]],))
+        renumber = table.register_forward_pre_hook(
+            lambda _table, inputs: (self.position[inputs[0]],)
+        )
         table.weight = self.rows
         table.padding_idx = None if padding is None else int(self.position[padding])
         try:

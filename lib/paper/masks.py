@@ -20,7 +20,9 @@ from lib.artefacts.store import Place
 FOLDERS = {"joint": "heads_mlps", "heads": "heads", "mlps": "mlps"}
 ENCODER = "bert-base-uncased"  # what the authors pruned …
 ABOUT = "masks published by the paper's authors, not made here"  # … and what a caption says of it
-LARGEST = 1_000_000  # bytes: BERT-large's importances take 3 kB, so whatever is larger is something else
+LARGEST = (
+    1_000_000  # bytes: BERT-large's importances take 3 kB, so whatever is larger is something else
+)
 STEP = "03_structured_pruning"
 WAY_OUT = "copy it from the authors' repository again, or leave its task out"
 
@@ -36,7 +38,11 @@ def masks_folder(masks_dir: str = "") -> Path | None:
     folder = Path(named).expanduser().resolve()
     if not any((folder / name).is_dir() for name in FOLDERS.values()):
         inside = folder / "masks"
-        hint = f"; did you mean {inside}?" if inside.is_dir() else ", or unset it to use the masks of your own runs"
+        hint = (
+            f"; did you mean {inside}?"
+            if inside.is_dir()
+            else ", or unset it to use the masks of your own runs"
+        )
         raise ValueError(
             f"MASKS_DIR (or masks_dir) is {named!r}, which has none of the folders {', '.join(FOLDERS.values())}: "
             f"name the folder masks/ of a checkout of the authors' code{hint}"
@@ -44,17 +50,20 @@ def masks_folder(masks_dir: str = "") -> Path | None:
     return folder
 
 
-def pruned(
+def find(
     profile: str, tasks: Sequence[str], seeds: Sequence[int], folder: Path | None
-) -> dict[tuple[str, int], "Place | Published"]:
+) -> dict[tuple[str, int], "Place | PublishedMasks"]:
     """{(task, seed): what has the masks}, of all that are there: published ones, or places of notebook 03."""
     each = [(task, seed) for task in tasks for seed in seeds]
-    found = {pair: Place(profile, STEP, *pair) if folder is None else Published(folder, *pair) for pair in each}
+    found = {
+        pair: Place(profile, STEP, *pair) if folder is None else PublishedMasks(folder, *pair)
+        for pair in each
+    }
     return {pair: place for pair, place in found.items() if place.done()}
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedMasks:
     """The published masks of one task and seed; `load`, `has` and `done` are as a `store.Place` has them."""
 
     folder: Path
@@ -91,9 +100,13 @@ class Published:
         if not path.exists() and self._left_out(mode, what):
             return np.ones_like(self.load(f"joint_{what}"))
         array = _checked(path, 2 if what.startswith("head") else 1)
-        partner = path.with_name(what.replace("head_", "mlp_") if "head_" in what else what.replace("mlp_", "head_"))
+        partner = path.with_name(
+            what.replace("head_", "mlp_") if "head_" in what else what.replace("mlp_", "head_")
+        )
         if partner.exists() and len(_checked(partner, 3 - array.ndim)) != len(array):
-            raise _refused(path, f"has {len(array)} layers, and {partner.name} beside it another number")
+            raise _refused(
+                path, f"has {len(array)} layers, and {partner.name} beside it another number"
+            )
         return array
 
     def _folder(self, mode: str) -> Path:
@@ -101,7 +114,11 @@ class Published:
 
     def _left_out(self, mode: str, what: str) -> bool:
         other = {"heads": "mlp_mask.npy", "mlps": "head_mask.npy"}.get(mode)
-        return what == other and self._folder(mode).is_dir() and (self._folder("joint") / what).exists()
+        return (
+            what == other
+            and self._folder(mode).is_dir()
+            and (self._folder("joint") / what).exists()
+        )
 
 
 def _parts(name: str) -> tuple[str, str]:
@@ -123,14 +140,21 @@ def plain_array(path: Path, dimensions: int) -> np.ndarray:
         raise FileNotFoundError(f"{path} is not there; {WAY_OUT}")
     content = io.BytesIO(_bytes(path))
     try:
-        array = np.lib.format.read_array(content, allow_pickle=False)  # np.load would open archives, too
+        array = np.lib.format.read_array(
+            content, allow_pickle=False
+        )  # np.load would open archives, too
     except (ValueError, EOFError, OSError, MemoryError, SyntaxError) as fault:
         said = " ".join(str(fault).split())[:80]
-        raise _refused(path, f"is not an array in numpy's format, or holds objects ({said})") from None
+        raise _refused(
+            path, f"is not an array in numpy's format, or holds objects ({said})"
+        ) from None
     if array.dtype.kind not in "biuf":
         raise _refused(path, f"holds {array.dtype}, not numbers")
     if array.ndim != dimensions or not array.size:
-        raise _refused(path, f"has shape {array.shape}, not {'[layers, heads]' if dimensions == 2 else '[layers]'}")
+        raise _refused(
+            path,
+            f"has shape {array.shape}, not {'[layers, heads]' if dimensions == 2 else '[layers]'}",
+        )
     if not np.isfinite(array).all():
         raise _refused(path, "holds values that are not finite")
     return array

@@ -25,7 +25,9 @@ def number(item: str, task: str, group: str | None = None) -> tuple[float, float
     if group is not None:
         found = found[found["group"] == group]
     if len(found) != 1:
-        raise KeyError(f"the paper gives {len(found)} numbers for {item!r} on {task} (group {group})")
+        raise KeyError(
+            f"the paper gives {len(found)} numbers for {item!r} on {task} (group {group})"
+        )
     row = found.iloc[0]
     return float(row["value"]), float(row["std"]), str(row["source"])
 
@@ -60,11 +62,29 @@ def compare(rows: list[Ours], encoder: str) -> pd.DataFrame:
         values = np.asarray(row.values, float)
         ours = float(values.mean())
         std = float(values.std(ddof=1)) if len(values) > 1 else paper_std
-        tolerance = max(0.02, 2 * np.sqrt(np.nan_to_num(std) ** 2 / len(values) + np.nan_to_num(paper_std) ** 2 / 5))
+        tolerance = max(
+            0.02,
+            2 * np.sqrt(np.nan_to_num(std) ** 2 / len(values) + np.nan_to_num(paper_std) ** 2 / 5),
+        )
         difference = ours - paper
-        verdict = "undefined" if np.isnan(difference) else "agrees" if abs(difference) <= tolerance else "differs"
+        verdict = (
+            "undefined"
+            if np.isnan(difference)
+            else "agrees"
+            if abs(difference) <= tolerance
+            else "differs"
+        )
         if verdict == "differs" and "bert-base-uncased" not in encoder:
             verdict = "differs (other encoder)"
         table.append((row.what, row.task, ours, paper, difference, tolerance, verdict, source))
-    columns = ["what", "task", "ours", "paper", "difference", "tolerance", "verdict", "paper's source"]
+    columns = [
+        "what",
+        "task",
+        "ours",
+        "paper",
+        "difference",
+        "tolerance",
+        "verdict",
+        "paper's source",
+    ]
     return pd.DataFrame(table, columns=columns).round(3)

@@ -45,7 +45,9 @@ class Statement:
 def statements() -> tuple[Statement, ...]:
     """All of them."""
     file = Path(__file__).with_name("statements.csv")
-    table = pd.read_csv(file, dtype={"right": str}, keep_default_na=False, na_values={"low": "", "high": ""})
+    table = pd.read_csv(
+        file, dtype={"right": str}, keep_default_na=False, na_values={"low": "", "high": ""}
+    )
     table["low"], table["high"] = table["low"].fillna(-np.inf), table["high"].fillna(np.inf)
     return tuple(Statement(*row) for row in table.itertuples(index=False))
 
@@ -53,7 +55,10 @@ def statements() -> tuple[Statement, ...]:
 def verdicts(table: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
     """Each statement with the verdict of a run's scores (`tables.gather`) and the figures that it rests on."""
     return pd.DataFrame(
-        [{"source": s.source, "the paper says": s.says, **judge(s, table, tasks)} for s in statements()]
+        [
+            {"source": s.source, "the paper says": s.says, **judge(s, table, tasks)}
+            for s in statements()
+        ]
     )
 
 
@@ -62,11 +67,19 @@ def judge(statement: Statement, table: pd.DataFrame, tasks: Sequence[str]) -> di
     found = {task: _values(statement, table, task) for task in tasks}
     if statement.over == "average":
         by_seed = pd.concat(found.values(), axis=1).dropna().mean(1)
-        votes, figures = [_vote(statement, by_seed)], f"{by_seed.mean():+.2f} over {len(tasks)} tasks"
+        votes, figures = (
+            [_vote(statement, by_seed)],
+            f"{by_seed.mean():+.2f} over {len(tasks)} tasks",
+        )
     elif statement.over == "spread":
         deviations = {task: series.std(ddof=1) for task, series in found.items()}
-        enough = {task: len(series.dropna()) >= tables.LEAST_SEEDS for task, series in found.items()}
-        votes = [_inside(statement, x, x) if enough[task] else CANNOT_TELL for task, x in deviations.items()]
+        enough = {
+            task: len(series.dropna()) >= tables.LEAST_SEEDS for task, series in found.items()
+        }
+        votes = [
+            _inside(statement, x, x) if enough[task] else CANNOT_TELL
+            for task, x in deviations.items()
+        ]
         figures = ", ".join(f"{task} {x:.2f}" for task, x in deviations.items())
     else:
         votes = [_vote(statement, series) for series in found.values()]
@@ -74,7 +87,9 @@ def judge(statement: Statement, table: pd.DataFrame, tasks: Sequence[str]) -> di
         figures = ", ".join(f"{task} {series.mean():{sign}.2f}" for task, series in found.items())
     count = {verdict: votes.count(verdict) for verdict in (AGREES, DISAGREES, CANNOT_TELL)}
     if len(votes) > 1:
-        figures += f" ({count[AGREES]} for, {count[DISAGREES]} against, {count[CANNOT_TELL]} cannot tell)"
+        figures += (
+            f" ({count[AGREES]} for, {count[DISAGREES]} against, {count[CANNOT_TELL]} cannot tell)"
+        )
     decided = [verdict for verdict in (AGREES, DISAGREES) if count[verdict] > len(votes) / 2]
     verdict = decided[0] if decided else CANNOT_TELL
     return {"this run": verdict, "because": figures, "paper": statement.paper}

@@ -32,17 +32,24 @@ QUOTED = ["CBOW", "BILSTM + GloVe", "BILSTM + ELMO"]
 
 def gather(places: Sequence[Place]) -> pd.DataFrame:
     """The long table from the places of notebook 05."""
-    tables = [pd.DataFrame(place.load("systems.json")).assign(task=place.task, seed=place.seed) for place in places]
+    tables = [
+        pd.DataFrame(place.load("systems.json")).assign(task=place.task, seed=place.seed)
+        for place in places
+    ]
     return pd.concat(tables, ignore_index=True)
 
 
-def values(table: pd.DataFrame, group: str, item: str, task: str, column: str = "score") -> pd.Series:
+def values(
+    table: pd.DataFrame, group: str, item: str, task: str, column: str = "score"
+) -> pd.Series:
     """One system's scores (or sizes) on a task, by seed."""
     rows = table[(table["group"] == group) & (table["item"] == item) & (table["task"] == task)]
     return rows.set_index("seed")[column].astype(float).sort_index()
 
 
-def bars(table: pd.DataFrame, task: str, lines: dict[str, tuple[str, str]]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def bars(
+    table: pd.DataFrame, task: str, lines: dict[str, tuple[str, str]]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """(means, sample standard deviations) over seeds of some systems, pruned and retrained: what a panel of bars shows.
 
     lines: {label: (group, kind)}. Both tables have these labels as index and the two states as columns.
@@ -53,7 +60,9 @@ def bars(table: pd.DataFrame, task: str, lines: dict[str, tuple[str, str]]) -> t
     }
     mean = {label: [scores.mean() for scores in both] for label, both in cells.items()}
     deviation = {label: [scores.std(ddof=1) for scores in both] for label, both in cells.items()}
-    return tuple(pd.DataFrame.from_dict(part, "index", columns=list(STATES)) for part in (mean, deviation))
+    return tuple(
+        pd.DataFrame.from_dict(part, "index", columns=list(STATES)) for part in (mean, deviation)
+    )
 
 
 def spread(scores: Sequence[float]) -> str:
@@ -67,12 +76,16 @@ def spread(scores: Sequence[float]) -> str:
 def table_3(table: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
     """Table 3: mean ± sample standard deviation over seeds, ours and, in the line below, the paper's."""
     systems = [("reference", "majority baseline"), ("reference", "full model")]
-    systems += [(group, f"{kind} ({state})") for group in GROUPS for kind in KINDS for state in STATES]
+    systems += [
+        (group, f"{kind} ({state})") for group in GROUPS for kind in KINDS for state in STATES
+    ]
     lines = {}
     for group, item in systems:
         lines[group, item, "ours"] = [spread(values(table, group, item, task)) for task in tasks]
         published = [numbers.number(item, task, group) for task in tasks]
-        lines[group, item, "paper"] = [f"{mean:.2f} ± {deviation:.2f}" for mean, deviation, _ in published]
+        lines[group, item, "paper"] = [
+            f"{mean:.2f} ± {deviation:.2f}" for mean, deviation, _ in published
+        ]
     return _frame(lines, tasks, ["", "system", "whose"])
 
 
@@ -86,7 +99,9 @@ def table_2(table: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
     ours |= {f"bad ({group}, retrained)": (group, "bad (retrained)") for group in GROUPS[:2]}
     ours[RANDOM_INIT] = ("baselines", RANDOM_INIT)
     theirs = {"Majority class baseline": "paper"} | {item: "quoted by the paper" for item in QUOTED}
-    theirs |= {f"Bad subnetwork ({group})": "paper" for group in GROUPS[:2]} | {RANDOM_INIT: "paper"}
+    theirs |= {f"Bad subnetwork ({group})": "paper" for group in GROUPS[:2]} | {
+        RANDOM_INIT: "paper"
+    }
     lines = {}
     for name, (group, item) in ours.items():
         lines["ours", name] = [values(table, group, item, task).mean() for task in tasks]
@@ -95,7 +110,9 @@ def table_2(table: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
     for line in lines.values():
         line.append(float(np.mean(np.nan_to_num(line))))  # no correlation at all counts as 0
     return _frame(
-        {key: [_two(x) for x in line] for key, line in lines.items()}, [*tasks, "average"], ["whose", "system"]
+        {key: [_two(x) for x in line] for key, line in lines.items()},
+        [*tasks, "average"],
+        ["whose", "system"],
     )
 
 
@@ -121,7 +138,9 @@ def by_epoch(table: pd.DataFrame, task: str) -> pd.DataFrame:
     return rows.assign(epoch=epoch).pivot(index="seed", columns="epoch", values="score")
 
 
-def interval(differences: Sequence[float], seed: int = 0, draws: int = 10_000) -> tuple[float, float]:
+def interval(
+    differences: Sequence[float], seed: int = 0, draws: int = 10_000
+) -> tuple[float, float]:
     """The 95 % bootstrap interval of the mean of a few paired differences; (nan, nan) for fewer than three.
 
     With three to five seeds it is little more than their range, and should be read as such.
@@ -144,7 +163,9 @@ def paired(table: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
         said = f"{low:+.2f} to {high:+.2f}" if np.isfinite(low) else "none: fewer than 3 seeds"
         comparison = f"{left} − {right} ({state})"
         rows.append((group, comparison, task, f"{differences.mean():+.3f}", said, len(differences)))
-    return pd.DataFrame(rows, columns=["group", "difference", "task", "mean", "95 % interval", "seeds"])
+    return pd.DataFrame(
+        rows, columns=["group", "difference", "task", "mean", "95 % interval", "seeds"]
+    )
 
 
 def _two(value: float, digits: int = 2) -> str:

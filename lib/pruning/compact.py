@@ -24,7 +24,9 @@ class NoHeads(nn.Module):
         self.dropout, self.LayerNorm = attention.output.dropout, attention.output.LayerNorm
 
     def forward(self, hidden_states: Tensor, *_args, **_kwargs) -> tuple[Tensor, None]:
-        return self.LayerNorm(self.dropout(self.bias.expand_as(hidden_states)) + hidden_states), None
+        return self.LayerNorm(
+            self.dropout(self.bias.expand_as(hidden_states)) + hidden_states
+        ), None
 
 
 class NoMLP(nn.Module):
@@ -45,7 +47,9 @@ def compact(model: nn.Module, mask: Mask) -> nn.Module:
     `gates.gated` knows which units its gates belong to.
     """
     if mask.heads.shape != gates.shape(model):
-        raise ValueError(f"the mask has {mask.heads.shape} layers and heads, the model {gates.shape(model)}")
+        raise ValueError(
+            f"the mask has {mask.heads.shape} layers and heads, the model {gates.shape(model)}"
+        )
     small = copy.deepcopy(model)
     for layer, heads, mlp in zip(gates.encoder_layers(small), mask.heads, mask.mlps, strict=True):
         attention = layer.attention
@@ -53,7 +57,9 @@ def compact(model: nn.Module, mask: Mask) -> nn.Module:
             layer.attention = NoHeads(attention)
         elif not heads.all():
             width = attention.self.attention_head_size
-            kept = torch.from_numpy(np.flatnonzero(np.repeat(heads, width))).to(attention.output.dense.weight.device)
+            kept = torch.from_numpy(np.flatnonzero(np.repeat(heads, width))).to(
+                attention.output.dense.weight.device
+            )
             for projection in (attention.self.query, attention.self.key, attention.self.value):
                 _take(projection, rows=kept)
             _take(attention.output.dense, columns=kept)

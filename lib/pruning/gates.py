@@ -98,7 +98,9 @@ def gated(model: nn.Module, heads: Tensor, mlps: Tensor) -> Iterator[None]:
     try:
         for index, layer in enumerate(layers):
             if there.heads[index].any():
-                hooks.append(layer.attention.output.dense.register_forward_pre_hook(head_gate(index)))
+                hooks.append(
+                    layer.attention.output.dense.register_forward_pre_hook(head_gate(index))
+                )
             if there.mlps[index]:
                 hooks.append(layer.output.dropout.register_forward_hook(mlp_gate(index)))
         yield
@@ -144,4 +146,8 @@ def prunable(names: Iterable[str], parameters: str = "code") -> list[str]:
     endings = {f"{linear}.{kind}" for linear in LINEARS for kind in kinds}
     if parameters == "code":
         endings.remove("output.dense.bias")
-    return [name for name in names if ".layer." in name and re.split(r"\.layer\.\d+\.", name)[-1] in endings]
+    return [
+        name
+        for name in names
+        if ".layer." in name and re.split(r"\.layer\.\d+\.", name)[-1] in endings
+    ]

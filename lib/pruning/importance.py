@@ -16,7 +16,7 @@ import torch
 
 from lib.model.batches import Encoded, evaluation_batches
 from lib.model.classifier import SentenceClassifier, example_losses
-from lib.model.device import evaluation_batch
+from lib.model.device import evaluation_batch_size
 from lib.pruning import gates
 from lib.pruning.compact import compact
 from lib.pruning.masks import Mask
@@ -49,23 +49,25 @@ def measure(
     model: SentenceClassifier,
     data: Encoded,
     mask: Mask,
-    deserves: Callable[[np.ndarray, Sequence[int]], bool] = lambda logits, rows: True,
+    wants_gradients: Callable[[np.ndarray, Sequence[int]], bool] = lambda logits, rows: True,
 ) -> Measurement:
     """The subnetwork's logits and every example's gate gradients, in one forward and one backward pass a batch.
 
     Masked units are physically removed first, so a small subnetwork is cheap to measure, and their gradients are 0.
     Dropout is off; the model stays as it is.
 
-    deserves(logits, rows): do these logits [rows, outputs], those of these rows, deserve gradients? A search has no use
+    wants_gradients(logits, rows): do these logits [rows, outputs], those of these rows, deserve gradients? A search has no use
     for those of a mask that fails, and they are half the work. What counts is the answer for all rows; while that for
     the first so many is no, gradients wait, and if it is yes in the end, they are made up for.
     """
     layers, heads = mask.heads.shape
     small = compact(model, mask).eval().requires_grad_(False)  # only the gates need gradients
-    ones = torch.ones(layers * heads + layers, dtype=small.classifier.weight.dtype, device=small.device)
+    ones = torch.ones(
+        layers * heads + layers, dtype=small.classifier.weight.dtype, device=small.device
+    )
     logits = np.empty((len(data), small.classifier.out_features), np.float32)
     gradients = np.zeros((len(data), len(ones)), np.float32)
-    data, seen = data.on(small.device), []
+    data, seen = data.to(small.device), []
 
     def visit(indices, again=False) -> bool:
         """One batch: its logits, and its gradients if they are deserved. Were they?"""
@@ -75,7 +77,7 @@ def measure(
             output = small(**inputs)
         logits[indices] = output.detach().float().cpu().numpy()
         seen.extend(indices)
-        if not (again or len(seen) < ENOUGH or deserves(logits[seen], seen)):
+        if not (again or len(seen) < ENOUGH or wants_gradients(logits[seen], seen)):
             return False
         if mask.n_heads or mask.n_mlps:  # with no gate left there is nothing to differentiate by
             # examples do not see each other, so the gradient of the sum holds the gradient of each
@@ -83,9 +85,9 @@ def measure(
             gradients[indices] = slopes.float().cpu().numpy()
         return True
 
-    batches = evaluation_batches(data.lengths, evaluation_batch(small.device))
+    batches = evaluation_batches(data.lengths, evaluation_batch_size(small.device))
     waiting = [indices for indices in batches if not visit(indices)]
-    if not deserves(logits, range(len(data))):
+    if not wants_gradients(logits, range(len(data))):
         return Measurement(logits, None)
     for indices in waiting:
         visit(indices, again=True)
@@ -114,16 +116,24 @@ def _batch_means(gradients: np.ndarray, batch: int) -> np.ndarray:
     return np.stack([gradients[i : i + batch].mean(0) for i in range(0, len(gradients), batch)])
 
 
-ESTIMATORS = {"per_example": per_example, "per_batch": per_batch, "running": running}  # README, decision 9
+ESTIMATORS = {
+    "per_example": per_example,
+    "per_batch": per_batch,
+    "running": running,
+}  # README, decision 9
 
 
-def importance(gradients: np.ndarray, layers: int, heads: int, estimator: str = "per_example") -> Importance:
+def importance(
+    gradients: np.ndarray, layers: int, heads: int, estimator: str = "per_example"
+) -> Importance:
     """The importance of each unit, from gate gradients [rows, layers·heads + layers]. Not yet normalised.
 
     estimator: "per_example" (the paper), "per_batch" or "running" (the authors' code).
     """
     if estimator not in ESTIMATORS:
-        raise ValueError(f"the importance estimator is {estimator!r}; it can be one of {', '.join(ESTIMATORS)}")
+        raise ValueError(
+            f"the importance estimator is {estimator!r}; it can be one of {', '.join(ESTIMATORS)}"
+        )
     units = ESTIMATORS[estimator](np.asarray(gradients, np.float64))
     return Importance(units[: layers * heads].reshape(layers, heads), units[layers * heads :])
 

@@ -65,7 +65,9 @@ class Mask:
         """
         head = 4 * hidden * (hidden // self.heads.shape[1])
         mlp = 2 * hidden * intermediate
-        return (self.n_heads * head + self.n_mlps * mlp) / (self.heads.size * head + self.mlps.size * mlp)
+        return (self.n_heads * head + self.n_mlps * mlp) / (
+            self.heads.size * head + self.mlps.size * mlp
+        )
 
     def __eq__(self, other):
         if not isinstance(other, Mask):
@@ -78,7 +80,9 @@ class Mask:
     @property
     def digest(self) -> str:
         """A hash of the mask: which trained subnetwork is whose."""
-        return hashlib.sha256(repr(self.heads.shape).encode() + self.heads.tobytes() + self.mlps.tobytes()).hexdigest()
+        return hashlib.sha256(
+            repr(self.heads.shape).encode() + self.heads.tobytes() + self.mlps.tobytes()
+        ).hexdigest()
 
     def __str__(self):
         return f"{self.n_heads} of {self.heads.size} heads, {self.n_mlps} of {self.mlps.size} MLPs"
@@ -142,7 +146,9 @@ class WeightMask:
     def __eq__(self, other):
         if not isinstance(other, WeightMask):
             return NotImplemented
-        return self.shapes == other.shapes and all(np.array_equal(self.bits[n], other.bits[n]) for n in self)
+        return self.shapes == other.shapes and all(
+            np.array_equal(self.bits[n], other.bits[n]) for n in self
+        )
 
     __hash__ = None  # compared, never a key: hashing ten megabytes would be a surprise
 
@@ -151,13 +157,15 @@ class WeightMask:
         return dict(self.bits), {"shapes": json.dumps(self.shapes)}
 
     @classmethod
-    def from_tensors(cls, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> "WeightMask":
+    def from_tensors(
+        cls, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]
+    ) -> "WeightMask":
         """The inverse of `to_tensors`."""
         shapes = {name: tuple(shape) for name, shape in json.loads(metadata["shapes"]).items()}
         return cls({name: tensors[name] for name in shapes}, shapes)
 
 
-def survivors(mask: WeightMask, layers: int, heads: int) -> tuple[np.ndarray, np.ndarray]:
+def surviving_shares(mask: WeightMask, layers: int, heads: int) -> tuple[np.ndarray, np.ndarray]:
     """The share of weights that survive in each head [layers, heads] and in each MLP [layers] (Fig. 1a).
 
     A head's weights are its rows of query, key and value and its columns of the attention's output projection; an

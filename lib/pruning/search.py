@@ -51,7 +51,10 @@ class Trail:
 
         Importance that was not measured is nan.
         """
-        measured = [r.importance or Importance(r.mask.heads * np.nan, r.mask.mlps * np.nan) for r in self.rounds]
+        measured = [
+            r.importance or Importance(r.mask.heads * np.nan, r.mask.mlps * np.nan)
+            for r in self.rounds
+        ]
         tensors = {
             "heads": np.stack([r.mask.heads for r in self.rounds]),
             "mlps": np.stack([r.mask.mlps for r in self.rounds]),
@@ -60,10 +63,15 @@ class Trail:
             "score": np.array([r.score for r in self.rounds]),
             "accepted": np.array([r.accepted for r in self.rounds]),
         }
-        return tensors, {"phases": " ".join(r.phase for r in self.rounds), "floor": repr(self.floor)}
+        return tensors, {
+            "phases": " ".join(r.phase for r in self.rounds),
+            "floor": repr(self.floor),
+        }
 
     @classmethod
-    def from_tensors(cls, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> "Trail":
+    def from_tensors(
+        cls, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]
+    ) -> "Trail":
         """The inverse of `to_tensors`."""
         both = zip(tensors["head_importance"], tensors["mlp_importance"], strict=True)
         rounds = zip(
@@ -137,7 +145,9 @@ class Ordering:
     def __init__(self, weights: Mapping[str, np.ndarray]):
         self.magnitudes = {name: np.abs(array) for name, array in weights.items()}
         self.size = sum(m.size for m in self.magnitudes.values())
-        counts = sum(np.bincount(_bin_of(m).ravel(), minlength=1 << 15) for m in self.magnitudes.values())
+        counts = sum(
+            np.bincount(_bin_of(m).ravel(), minlength=1 << 15) for m in self.magnitudes.values()
+        )
         self.up_to = np.cumsum(counts)  # how many weights there are in each bin and those below it
 
     def keep(self, count: int) -> WeightMask:
@@ -168,7 +178,9 @@ def _bin_of(magnitudes: np.ndarray) -> np.ndarray:
 
 
 def by_magnitude(
-    weights: Mapping[str, np.ndarray], score: Callable[[WeightMask], float], choices: Magnitude | None = None
+    weights: Mapping[str, np.ndarray],
+    score: Callable[[WeightMask], float],
+    choices: Magnitude | None = None,
 ) -> Trail:
     """M-pruning: drop the smallest weights, round by round, while the score stays at or above the floor (§3.2).
 
@@ -183,10 +195,14 @@ def by_magnitude(
     floor = floor_of(full, choices.keep)
     rounds = [Round("full", mask, full, True)]
     while rounds[-1].accepted and left > 0 and len(rounds) - 1 < (choices.max_rounds or np.inf):
-        left = max(0, left - max(1, round(choices.step * (left if choices.share_of == "left" else total))))
+        left = max(
+            0, left - max(1, round(choices.step * (left if choices.share_of == "left" else total)))
+        )
         mask = order.keep(left)
         value = score(mask)
-        last = len(rounds) == choices.max_rounds  # the authors' loop ends before it keeps its last mask
+        last = (
+            len(rounds) == choices.max_rounds
+        )  # the authors' loop ends before it keeps its last mask
         rounds.append(Round("magnitude", mask, value, bool(value >= floor) and not last))
     return Trail(tuple(rounds), floor)
 
@@ -200,7 +216,10 @@ def drop_lowest(mask: Mask, scores: Importance, n_heads: int, n_mlps: int) -> Ma
     scores.heads is [layers, heads], scores.mlps [layers]; units already off are ignored, and where fewer are left
     than asked for, all of them go. Ties go to the lower layer, then the lower head. Source: paper §3.3.
     """
-    return Mask(_without_lowest(mask.heads, scores.heads, n_heads), _without_lowest(mask.mlps, scores.mlps, n_mlps))
+    return Mask(
+        _without_lowest(mask.heads, scores.heads, n_heads),
+        _without_lowest(mask.mlps, scores.mlps, n_mlps),
+    )
 
 
 def _without_lowest(live: np.ndarray, scores: np.ndarray, count: int) -> np.ndarray:
@@ -252,5 +271,9 @@ def by_importance(
 def _phases(mode: str, choices: Structured) -> list[tuple[str, float, int]]:
     """(name, share of heads, number of MLPs) a round, for each phase of a mode (README, decisions 12, 13 and 16)."""
     if mode == "joint":
-        return [("joint", choices.step, 1), ("heads", choices.step * choices.second_step, 0), ("mlps", 0, 1)]
+        return [
+            ("joint", choices.step, 1),
+            ("heads", choices.step * choices.second_step, 0),
+            ("mlps", 0, 1),
+        ]
     return [("heads", choices.step, 0)] if mode == "heads" else [("mlps", 0, 1)]

@@ -20,7 +20,9 @@ CAVEATS = {
 
 def show_source(*functions: Callable) -> Markdown:
     """The source of functions of lib, so that a reader need not leave the notebook."""
-    code = "\n\n".join(textwrap.dedent(inspect.getsource(function)).strip() for function in functions)
+    code = "\n\n".join(
+        textwrap.dedent(inspect.getsource(function)).strip() for function in functions
+    )
     return Markdown(f"```python\n{code}\n```")
 
 
@@ -28,7 +30,12 @@ def caption(place: Place, encoder: str, rows: str, seeds: Sequence[int]) -> Mark
     """What a figure rests on: profile, model, data, seeds, and a warning where the model is not the paper's."""
     seeds_said = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(str(seed) for seed in seeds)}"
     caveat = CAVEATS.get(encoder)
-    parts = [f"profile {place.profile}", encoder + (f" ({caveat})" if caveat else ""), rows, seeds_said]
+    parts = [
+        f"profile {place.profile}",
+        encoder + (f" ({caveat})" if caveat else ""),
+        rows,
+        seeds_said,
+    ]
     return Markdown(f"*{'; '.join(parts)}.*")
 
 
@@ -56,7 +63,9 @@ def check(function: Callable, *cases: tuple[tuple, Any], hint: str = "") -> None
             print(f"· {function.__name__}({said}) returns nothing yet. {hint}")
             return
         if not _same(got, expected):
-            print(f"✗ {function.__name__}({said}) gives {_short(got)}; right would be {_short(expected)}. {hint}")
+            print(
+                f"✗ {function.__name__}({said}) gives {_short(got)}; right would be {_short(expected)}. {hint}"
+            )
             return
     print(f"✓ {function.__name__}: all {len(cases)} cases are right")
 
@@ -71,5 +80,9 @@ def _same(got, expected) -> bool:
 
 
 def _short(value) -> str:
-    text = " ".join(np.array2string(value, precision=3).split()) if isinstance(value, np.ndarray) else str(value)
+    text = (
+        " ".join(np.array2string(value, precision=3).split())
+        if isinstance(value, np.ndarray)
+        else str(value)
+    )
     return text if len(text) <= 60 else text[:57] + "…"

@@ -11,7 +11,7 @@ from lib.data import glue, sources
 from lib.model import recipes, train
 from lib.model.batches import Encoded, encode
 from lib.model.classifier import SentenceClassifier
-from lib.model.device import ready
+from lib.model.device import to_best_device
 from lib.pruning import gates, importance
 from lib.pruning.compact import compact
 from lib.pruning.masks import Mask, WeightMask
@@ -36,7 +36,10 @@ class FineTuned:
         return Mask.full(*gates.shape(self.model))
 
     def rescore(
-        self, logits: np.ndarray, stsb_score: str = "pearson", rows: Sequence[int] | slice = slice(None)
+        self,
+        logits: np.ndarray,
+        stsb_score: str = "pearson",
+        rows: Sequence[int] | slice = slice(None),
     ) -> float:
         """The task's metric on other logits [rows, outputs] for the same dev rows, or for these of them."""
         return glue.score(self.task, logits, self.dev.labels[rows], stsb_score)
@@ -52,8 +55,8 @@ class FineTuned:
         self, mask: Mask, floor: float = -np.inf, stsb_score: str = "pearson"
     ) -> tuple[float, np.ndarray | None]:
         """(score, gate gradients as in `importance.measure`) of a subnetwork, in one pass; None under the floor."""
-        deserves = lambda logits, rows: not self.rescore(logits, stsb_score, rows) < floor  # noqa: E731
-        measured = importance.measure(self.model, self.dev, mask, deserves)
+        wants_gradients = lambda logits, rows: not self.rescore(logits, stsb_score, rows) < floor  # noqa: E731
+        measured = importance.measure(self.model, self.dev, mask, wants_gradients)
         return self.rescore(measured.logits, stsb_score), measured.gradients
 
 
@@ -69,7 +72,7 @@ def new(
     generator = torch.Generator().manual_seed(seed)
     pooling = pooling or recipes.recipe(encoder).pooling
     model = SentenceClassifier(pretrained, glue.TASKS[task].outputs, pooling, generator)
-    return ready(model), tokenizer, origin
+    return to_best_device(model), tokenizer, origin
 
 
 def weights(model: SentenceClassifier) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -77,7 +80,9 @@ def weights(model: SentenceClassifier) -> tuple[dict[str, np.ndarray], dict[str,
     return {name: tensor.cpu().numpy() for name, tensor in model.state_dict().items()}, {}
 
 
-def load_weights(model: SentenceClassifier, stored: tuple[dict[str, np.ndarray], dict[str, str]]) -> None:
+def load_weights(
+    model: SentenceClassifier, stored: tuple[dict[str, np.ndarray], dict[str, str]]
+) -> None:
     """Put stored weights into a model of the same shape."""
     model.load_state_dict({name: torch.from_numpy(array) for name, array in stored[0].items()})
     model.eval()
@@ -88,9 +93,13 @@ def restore(place: Place, with_train: bool = False) -> FineTuned:
     made = place.load("result.json")
     parameters, recipe = made["parameters"], recipes.Recipe(**made["recipe"])
     look_in = parameters["look_in"]
-    model, tokenizer, _ = new(parameters["encoder"], look_in, place.task, place.seed, recipe.pooling)
+    model, tokenizer, _ = new(
+        parameters["encoder"], look_in, place.task, place.seed, recipe.pooling
+    )
     load_weights(model, place.load("model.safetensors"))
-    rows = sources.text(place.task, look_in).capped(parameters["train_rows"], parameters["dev_rows"])
+    rows = sources.rows(place.task, look_in).capped(
+        parameters["train_rows"], parameters["dev_rows"]
+    )
     encoded = lambda part: encode(part, tokenizer, recipe.max_length)  # noqa: E731
     dev = encoded(rows.dev)
     if not np.array_equal(dev.labels, np.asarray(made["labels"], dev.labels.dtype)):
@@ -98,4 +107,6 @@ def restore(place: Place, with_train: bool = False) -> FineTuned:
             f"the dev rows of {place.task} are not those that {place.name} was scored on ({made['rows']}); "
             "set GLUE_DIR as it was then, or run notebook 01 again"
         )
-    return FineTuned(place.task, model, dev, made["score"], encoded(rows.train) if with_train else None)
+    return FineTuned(
+        place.task, model, dev, made["score"], encoded(rows.train) if with_train else None
+    )

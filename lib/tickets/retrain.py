@@ -33,7 +33,9 @@ class Trained:
     losses: list[float]
 
 
-def starting_point(fresh: SentenceClassifier, tuned: SentenceClassifier, embeddings: str) -> SentenceClassifier:
+def starting_point(
+    fresh: SentenceClassifier, tuned: SentenceClassifier, embeddings: str
+) -> SentenceClassifier:
     """Where retraining starts: pre-trained weights, a fresh classifier; embeddings: see `subnetworks.Retraining`."""
     start = copy.deepcopy(fresh)
     if embeddings == "finetuned":
@@ -44,7 +46,9 @@ def starting_point(fresh: SentenceClassifier, tuned: SentenceClassifier, embeddi
 def randomly_initialised(model: SentenceClassifier, seed: int) -> SentenceClassifier:
     """The same architecture with a random encoder, embeddings included; the classifier stays. Source: §4.3, Table 2."""
     other = copy.deepcopy(model)
-    with torch.random.fork_rng(devices=[]):  # transformers can only draw weights from the global generator
+    with torch.random.fork_rng(
+        devices=[]
+    ):  # transformers can only draw weights from the global generator
         torch.manual_seed(seed)
         other.encoder = type(model.encoder)(model.encoder.config).to(model.device)
     return other
@@ -61,19 +65,19 @@ def subnetwork(
     """Train a subnetwork of `start`, which stays as it is.
 
     Heads and MLPs that a `Mask` does not keep are removed, which computes the same for less (tested); weights that a
-    `WeightMask` does not keep are 0 throughout. scored_from: see `trained`.
+    `WeightMask` does not keep are 0 throughout. scored_from: see `train_and_score`.
     """
     if isinstance(mask, Mask):
         model = compact(start, mask)
         model.standardise(subject.train)
-        return trained(subject, model, recipe, seed, scored_from=scored_from)
+        return train_and_score(subject, model, recipe, seed, scored_from=scored_from)
     model = copy.deepcopy(start)
     with gates.masked(model, mask):
         model.standardise(subject.train)
-    return trained(subject, model, recipe, seed, mask, scored_from)
+    return train_and_score(subject, model, recipe, seed, mask, scored_from)
 
 
-def trained(
+def train_and_score(
     subject: FineTuned,
     model: nn.Module,
     recipe: Recipe,
@@ -96,7 +100,7 @@ def trained(
     return Trained(by_epoch[recipe.epochs], by_epoch, losses)
 
 
-def place_of(place: Place, made: Mapping[str, Any], recipe: Recipe, **facts) -> Place:
+def training_place(place: Place, made: Mapping[str, Any], recipe: Recipe, **facts) -> Place:
     """The place, with a fingerprint of what one training depends on, so that it is done once, whatever else changes.
 
     made: notebook 01's result.json, for the origins of encoder and rows. facts: what distinguishes this training.
@@ -104,4 +108,6 @@ def place_of(place: Place, made: Mapping[str, Any], recipe: Recipe, **facts) -> 
     rows = {name: made["parameters"][name] for name in ("train_rows", "dev_rows")}
     everything = {"seed": place.seed, "encoder": made["encoder"], "rows": made["rows"], **rows}
     everything |= {"recipe": recipe.as_dict(), **facts}
-    return replace(place, fingerprint=of_work(("lib.tickets.retrain", "lib.model.baselines"), everything))
+    return replace(
+        place, fingerprint=of_work(("lib.tickets.retrain", "lib.model.baselines"), everything)
+    )

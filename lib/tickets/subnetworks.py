@@ -37,7 +37,9 @@ class Retraining:
     longer: PositiveInt = 6
 
 
-def sample(candidates: Sequence[np.ndarray], count: int, draw: np.random.Generator) -> list[np.ndarray]:
+def sample(
+    candidates: Sequence[np.ndarray], count: int, draw: np.random.Generator
+) -> list[np.ndarray]:
     """Exactly `count` of the candidates, every choice equally likely.
 
     candidates: bool arrays of any shapes; returns bool arrays of the same shapes. How many each array gives is drawn
@@ -47,14 +49,18 @@ def sample(candidates: Sequence[np.ndarray], count: int, draw: np.random.Generat
     if count > sum(sizes):
         raise ValueError(f"{count} units were asked for, but there are {sum(sizes)} to choose from")
     chosen = []
-    for array, share in zip(candidates, draw.multivariate_hypergeometric(sizes, count), strict=True):
+    for array, share in zip(
+        candidates, draw.multivariate_hypergeometric(sizes, count), strict=True
+    ):
         taken = np.zeros(array.size, bool)
         taken[draw.permutation(np.flatnonzero(array))[:share]] = True
         chosen.append(taken.reshape(array.shape))
     return chosen
 
 
-def topped_up(first: Sequence[np.ndarray], then: Sequence[np.ndarray], count: int, draw) -> list[np.ndarray]:
+def top_up(
+    first: Sequence[np.ndarray], then: Sequence[np.ndarray], count: int, draw
+) -> list[np.ndarray]:
     """Exactly `count` units: of `first` as far as they go, and random ones of `then` for what is missing."""
     available = sum(int(array.sum()) for array in first)
     if available >= count:
@@ -75,7 +81,12 @@ def random_units(good: Mask, seed: int, how: str = "exact") -> Mask:
     draw = np.random.default_rng([seed, RANDOM])
     if how == "share":
         return Mask(*(draw.random(part.shape) < part.mean() for part in (good.heads, good.mlps)))
-    return Mask(*(sample([np.ones_like(part)], int(part.sum()), draw)[0] for part in (good.heads, good.mlps)))
+    return Mask(
+        *(
+            sample([np.ones_like(part)], int(part.sum()), draw)[0]
+            for part in (good.heads, good.mlps)
+        )
+    )
 
 
 def bad_units(good: Mask, seed: int) -> Mask:
@@ -84,10 +95,14 @@ def bad_units(good: Mask, seed: int) -> Mask:
     Where more was pruned than kept, a random part of it. Heads and MLPs are counted apart.
     """
     draw = np.random.default_rng([seed, BAD])
-    return Mask(*(topped_up([~part], [part], int(part.sum()), draw)[0] for part in (good.heads, good.mlps)))
+    return Mask(
+        *(top_up([~part], [part], int(part.sum()), draw)[0] for part in (good.heads, good.mlps))
+    )
 
 
-def super_units(heads: np.ndarray, mlps: np.ndarray, seed: int, how: str = "rank") -> dict[str, Mask]:
+def super_units(
+    heads: np.ndarray, mlps: np.ndarray, seed: int, how: str = "rank"
+) -> dict[str, Mask]:
     """{"good", "random", "bad"}: the super-survivors, and two subnetworks of their size. Source: App. E.
 
     heads: bool [seeds, layers, heads], mlps: bool [seeds, layers]: the good masks of all seeds. good: what survives in
@@ -99,18 +114,27 @@ def super_units(heads: np.ndarray, mlps: np.ndarray, seed: int, how: str = "rank
     """
     draw = np.random.default_rng([seed, SUPER])
     parts = [_super(np.asarray(part, bool), draw, how) for part in (heads, mlps)]
-    return {kind: Mask(*both) for kind, both in zip(("good", "random", "bad"), zip(*parts, strict=True), strict=True)}
+    return {
+        kind: Mask(*both)
+        for kind, both in zip(("good", "random", "bad"), zip(*parts, strict=True), strict=True)
+    }
 
 
-def _super(masks: np.ndarray, draw: np.random.Generator, how: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _super(
+    masks: np.ndarray, draw: np.random.Generator, how: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     counts, good = masks.sum(0), masks.all(0)
     size = int(good.sum())
     if how == "never":
-        (bad,) = topped_up([counts == 0], [np.ones_like(good)], size, draw)
+        (bad,) = top_up([counts == 0], [np.ones_like(good)], size, draw)
     else:
-        order = np.lexsort((draw.random(counts.size), counts.ravel()))  # by count, equal counts in random order
+        order = np.lexsort(
+            (draw.random(counts.size), counts.ravel())
+        )  # by count, equal counts in random order
         bad = np.isin(np.arange(counts.size), order[:size]).reshape(counts.shape)
-    (random,) = topped_up([~good & ~bad], [~good] if (~good).sum() >= size else [np.ones_like(good)], size, draw)
+    (random,) = top_up(
+        [~good & ~bad], [~good] if (~good).sum() >= size else [np.ones_like(good)], size, draw
+    )
     return good, random, bad
 
 
@@ -128,7 +152,9 @@ def bad_weights(good: WeightMask, seed: int) -> WeightMask:
     """What `good` pruned, and if that is too little, random survivors up to good's size. Source: §4.2."""
     draw = np.random.default_rng([seed, BAD])
     kept = [good[name] for name in good]
-    return WeightMask.of(dict(zip(good, topped_up([~array for array in kept], kept, good.kept, draw), strict=True)))
+    return WeightMask.of(
+        dict(zip(good, top_up([~array for array in kept], kept, good.kept, draw), strict=True))
+    )
 
 
 def smallest_weights(good: WeightMask, weights: Mapping[str, np.ndarray]) -> WeightMask:

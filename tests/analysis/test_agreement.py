@@ -22,10 +22,14 @@ def _no_warning_from_inside():
 
 
 def test_kappa_and_q_in_the_head():
-    assert agreement.fleiss_kappa(APART) == pytest.approx(-1), "half kept, never the same: as far from 1 as can be"
+    assert agreement.fleiss_kappa(APART) == pytest.approx(-1), (
+        "half kept, never the same: as far from 1 as can be"
+    )
     assert agreement.fleiss_kappa(np.repeat(APART[:1], 3, 0)) == pytest.approx(1)
     assert agreement.cochran_q(APART)[:3] == (0, 1, 1), "Q sees only that both keep two"
-    assert agreement.cochran_q(INSIDE).statistic == pytest.approx(7), "(7 - 0)² / (7 + 0), which is McNemar's"
+    assert agreement.cochran_q(INSIDE).statistic == pytest.approx(7), (
+        "(7 - 0)² / (7 + 0), which is McNemar's"
+    )
 
 
 @pytest.mark.parametrize(
@@ -44,9 +48,13 @@ def test_what_cannot_be_said_is_nan_and_says_why(masks, why):
 
 def test_equal_masks_leave_q_nothing_and_one_telling_seed_leaves_permutations_nothing():
     same = np.repeat(APART[:1], 3, 0)
-    assert np.isnan(agreement.cochran_q(same).p) and "all seeds are the same" in agreement.why_nan(same)
+    assert np.isnan(agreement.cochran_q(same).p) and "all seeds are the same" in agreement.why_nan(
+        same
+    )
     wnli = np.stack([APART[0], np.zeros_like(APART[0]), np.ones_like(APART[0])])
-    assert np.isnan(agreement.permutation_test(wnli).p) and "everything or nothing" in agreement.why_nan(wnli)
+    assert np.isnan(
+        agreement.permutation_test(wnli).p
+    ) and "everything or nothing" in agreement.why_nan(wnli)
     assert np.isfinite(agreement.fleiss_kappa(wnli))
 
 
@@ -72,15 +80,19 @@ def test_any_masks_give_numbers_or_nan_and_never_a_warning(masks):
 def test_the_permutation_test_is_exact_where_all_deals_can_be_listed():
     two = np.array([[[1, 1, 0, 0]], [[1, 1, 0, 0]]], bool)
     test = agreement.permutation_test(two, draws=20_000)
-    assert test.alike == 2 and test.by_chance == pytest.approx(1, abs=0.03)
+    assert test.observed == 2 and test.expected == pytest.approx(1, abs=0.03)
     assert test.p == pytest.approx(1 / 6, abs=0.01), "one of six pairs of four"
-    assert agreement.permutation_test(two, draws=500) == agreement.permutation_test(two, draws=500), "the same draw"
+    assert agreement.permutation_test(two, draws=500) == agreement.permutation_test(
+        two, draws=500
+    ), "the same draw"
 
 
 def test_within_layers_agreement_on_layers_is_no_agreement():
     draw = np.random.default_rng(0)
     masks = np.zeros((5, 6, 12), bool)
-    for mask in masks:  # all seeds keep the three lower layers, and there ten heads that each draws by itself
+    for mask in (
+        masks
+    ):  # all seeds keep the three lower layers, and there ten heads that each draws by itself
         for layer in mask[:3]:
             layer[draw.permutation(12)[:10]] = True
     assert agreement.permutation_test(masks, draws=1000).p < 0.01
@@ -89,12 +101,16 @@ def test_within_layers_agreement_on_layers_is_no_agreement():
 
 def test_random_masks_pass_for_random():
     draw = np.random.default_rng(1)
-    found = [agreement.permutation_test(draw.random((3, 6, 12)) < 0.6, draws=200).p for _ in range(60)]
+    found = [
+        agreement.permutation_test(draw.random((3, 6, 12)) < 0.6, draws=200).p for _ in range(60)
+    ]
     assert 0.02 < np.mean(np.array(found) < 0.2) < 0.42 and 0.35 < np.mean(found) < 0.65
 
 
 def test_holm_leaves_nan_alone():
-    assert agreement.holm([0.01, float("nan"), 0.04]) == pytest.approx([0.02, float("nan"), 0.04], nan_ok=True)
+    assert agreement.holm([0.01, float("nan"), 0.04]) == pytest.approx(
+        [0.02, float("nan"), 0.04], nan_ok=True
+    )
     assert np.isnan(agreement.holm([float("nan")])).all()
 
 
@@ -102,7 +118,9 @@ def test_pairs_of_seeds():
     table = agreement.pairs(np.concatenate([INSIDE, INSIDE[:1]]), [7, 8, 9])
     assert table[["seed", "other seed"]].to_numpy().tolist() == [[7, 8], [7, 9], [8, 9]]
     assert table["shared"].tolist() == [3, 10, 3] and table["expected"].iloc[0] == 2.5
-    assert table["same share"].iloc[0] == pytest.approx(2 * 0.5**7) and np.isnan(table["same share"].iloc[1])
+    assert table["same share"].iloc[0] == pytest.approx(2 * 0.5**7) and np.isnan(
+        table["same share"].iloc[1]
+    )
     assert table["shared by chance"].iloc[0] == pytest.approx((10 * 9 * 8) / (12 * 11 * 10))
 
 

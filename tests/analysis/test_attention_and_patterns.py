@@ -14,9 +14,14 @@ from lib.pruning.masks import Mask
 
 
 def test_maps_equal_the_models_own_attention(tiny):
-    model, data = copy.deepcopy(tiny[0]), tiny[1]  # output_attentions leaves hooks behind in the model
+    model, data = (
+        copy.deepcopy(tiny[0]),
+        tiny[1],
+    )  # output_attentions leaves hooks behind in the model
     model.encoder.set_attn_implementation("eager")
-    endless = attention.maps(model, data, itertools.cycle((0, 3)))  # one example at a time, so this ends
+    endless = attention.maps(
+        model, data, itertools.cycle((0, 3))
+    )  # one example at a time, so this ends
     for row, (raw, _) in zip((0, 3), endless, strict=False):
         inputs, _ = data.batch([row])
         with torch.no_grad():
@@ -24,7 +29,9 @@ def test_maps_equal_the_models_own_attention(tiny):
         assert np.allclose(raw, torch.cat(theirs), atol=1e-6)
         assert np.allclose(raw.sum(-1), 1, atol=1e-6)
     whole = list(attention.maps(tiny[0], data, [0]))
-    assert whole and not any(module._forward_pre_hooks for module in tiny[0].modules()), "lib's own hooks are gone"
+    assert whole and not any(module._forward_pre_hooks for module in tiny[0].modules()), (
+        "lib's own hooks are gone"
+    )
 
 
 def test_normed_maps_weigh_what_each_head_adds(tiny):
@@ -32,14 +39,19 @@ def test_normed_maps_weigh_what_each_head_adds(tiny):
     model, _ = tiny
     layer = gates.encoder_layers(model)[1]
     states = torch.randn(
-        7, model.encoder.config.hidden_size, dtype=torch.double, generator=torch.Generator().manual_seed(0)
+        7,
+        model.encoder.config.hidden_size,
+        dtype=torch.double,
+        generator=torch.Generator().manual_seed(0),
     )
     with torch.no_grad():
         raw, normed = attention.of_layer(layer, states)
         value = layer.attention.self.value(states).view(7, 4, -1)
         for head in range(4):
             part = slice(head * value.shape[-1], (head + 1) * value.shape[-1])
-            f = value[:, head] @ layer.attention.output.dense.weight[:, part].T  # the output's bias is nobody's
+            f = (
+                value[:, head] @ layer.attention.output.dense.weight[:, part].T
+            )  # the output's bias is nobody's
             assert torch.allclose(normed[head], (raw[head][..., None] * f).norm(dim=-1))
 
 
@@ -63,7 +75,9 @@ def test_drawn_maps_are_maps(seed, kind, size):
     maps, classes = drawn_maps.batch(size, kind, np.random.default_rng(seed))
     again, _ = drawn_maps.batch(size, kind, np.random.default_rng(seed))
     assert (
-        maps.shape == (size, maps.shape[1], maps.shape[1]) and maps.dtype == np.float32 and np.array_equal(maps, again)
+        maps.shape == (size, maps.shape[1], maps.shape[1])
+        and maps.dtype == np.float32
+        and np.array_equal(maps, again)
     )
     assert np.isfinite(maps).all() and (maps >= 0).all() and (maps.max((1, 2)) > 0).all()
     if kind == "raw":
@@ -80,25 +94,34 @@ def test_drawn_classes_look_like_their_names():
         for one, c in zip(maps, classes, strict=True):
             shown[CLASSES[c]].append(one)
     near = lambda m: np.abs(np.subtract.outer(range(len(m)), range(len(m)))) <= 3  # noqa: E731
-    on_diagonal = {name: np.mean([m[near(m)].sum() / len(m) for m in maps]) for name, maps in shown.items()}
-    in_column = {name: np.mean([m.mean(0).max() * len(m) for m in maps]) for name, maps in shown.items()}
+    on_diagonal = {
+        name: np.mean([m[near(m)].sum() / len(m) for m in maps]) for name, maps in shown.items()
+    }
+    in_column = {
+        name: np.mean([m.mean(0).max() * len(m) for m in maps]) for name, maps in shown.items()
+    }
     assert on_diagonal["diagonal"] == max(on_diagonal.values())
     assert on_diagonal["vertical+diagonal"] > 1.5 * on_diagonal["vertical"]
     assert (
-        in_column["vertical"] == max(in_column.values()) and in_column["vertical+diagonal"] > 2 * in_column["diagonal"]
+        in_column["vertical"] == max(in_column.values())
+        and in_column["vertical+diagonal"] > 2 * in_column["diagonal"]
     )
 
 
 def test_the_classifier_learns_from_few_steps_and_is_its_seeds():
-    few = lambda: patterns.drawn(60, "raw", 0, size=15)  # noqa: E731
+    few = lambda: patterns.drawn_batches(60, "raw", 0, size=15)  # noqa: E731
     train = lambda: patterns.train(few(), 60, torch.Generator().manual_seed(0))  # noqa: E731
     model, again = train(), train()
-    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True)
+    )
     test = [drawn_maps.batch(20, "raw", np.random.default_rng(1000 + n)) for n in range(10)]
     right = np.mean([(patterns.classify(model, maps) == classes).mean() for maps, classes in test])
     assert right > 0.4, f"chance is 0.2; {right}"
     one = test[0][0][:1]
-    assert patterns.classify(model, one) == patterns.classify(model, 7 * one), "each map by its own largest value"
+    assert patterns.classify(model, one) == patterns.classify(model, 7 * one), (
+        "each map by its own largest value"
+    )
     assert patterns.classify(model, np.ones((1, 4, 4))).shape == (1,) and patterns.classify(
         model, np.zeros((2, 90, 90))
     ).shape == (2,)
@@ -110,15 +133,23 @@ def test_labelled_maps_are_whole():
         halves = [patterns.labelled(kind, part) for part in ("tuning", "test")]
         assert len(maps) == len(classes) == 96 == sum(len(half) for half, _ in halves)
         assert set(classes) == set(range(len(CLASSES)))
-        assert all(m.ndim == 2 and m.shape[0] == m.shape[1] and 8 <= len(m) <= 64 and m.max() == 1 for m in maps)
+        assert all(
+            m.ndim == 2 and m.shape[0] == m.shape[1] and 8 <= len(m) <= 64 and m.max() == 1
+            for m in maps
+        )
 
 
 def test_counts_are_of_the_heads_asked_for(tiny):
     model, data = tiny
-    classifiers = {kind: patterns.PatternClassifier(torch.Generator().manual_seed(0)) for kind in ("raw", "normed")}
+    classifiers = {
+        kind: patterns.PatternClassifier(torch.Generator().manual_seed(0))
+        for kind in ("raw", "normed")
+    }
     heads = np.array([[1, 0, 0, 1], [0, 0, 0, 0], [1, 1, 1, 1]], bool)
     counts = patterns.count(model, data, range(5), classifiers, heads)
-    assert counts.shape == (2, 3, 4, 5) and np.array_equal(counts.sum(-1), np.broadcast_to(5 * heads, (2, 3, 4)))
+    assert counts.shape == (2, 3, 4, 5) and np.array_equal(
+        counts.sum(-1), np.broadcast_to(5 * heads, (2, 3, 4))
+    )
     assert patterns.count(model, data, range(5), classifiers, np.zeros((3, 4), bool)).sum() == 0
 
 
@@ -133,13 +164,18 @@ def test_correlation_with_its_interval():
 
 
 def test_annotated_maps_in_the_authors_layout(tmp_path):
-    draw, labels = np.random.default_rng(0), ["diagonal", "vertical", "Vertical_Diagonal", "block", "mixed"] * 3
+    draw, labels = (
+        np.random.default_rng(0),
+        ["diagonal", "vertical", "Vertical_Diagonal", "block", "mixed"] * 3,
+    )
     for table, data, head in (
         ("raw/labels.txt", "raw/for_training", ""),
         ("normed/attention_norm_annotated.tsv", "normed/data", "name\tlabel\n"),
     ):
         (tmp_path / data).mkdir(parents=True)
-        (tmp_path / table).write_text(head + "".join(f"m{n}.npy\t{label}\n" for n, label in enumerate(labels)))
+        (tmp_path / table).write_text(
+            head + "".join(f"m{n}.npy\t{label}\n" for n, label in enumerate(labels))
+        )
         for n in range(len(labels)):
             np.save(tmp_path / data / f"m{n}.npy", draw.random((10 + n % 2, 10 + n % 2)))
     for kind in ("raw", "normed"):
@@ -147,7 +183,11 @@ def test_annotated_maps_in_the_authors_layout(tmp_path):
         assert len(maps) == 15 and classes.tolist() == [0, 1, 2, 3, 4] * 3
     training, test = patterns.split(classes, 0)
     assert len(test) == 5 and set(classes[test]) == set(range(5)) and not set(training) & set(test)
-    batches = list(patterns.by_size([maps[n] for n in training], classes[training], epochs=2, seed=0, size=4))
+    batches = list(
+        patterns.batches_by_size(
+            [maps[n] for n in training], classes[training], epochs=2, seed=0, size=4
+        )
+    )
     assert sum(len(c) for _, c in batches) == 20 and all(len(m) <= 4 for m, _ in batches)
     (tmp_path / "raw/labels.txt").write_text("m0\tzigzag\n")
     with pytest.raises(ValueError, match="labels.txt, line 1: 'zigzag' is no class"):

@@ -14,7 +14,11 @@ def test_overlaps_in_the_head():
     assert overlap.overlap(A, B).tolist() == [2, 0]
     assert overlap.expected_overlap(A, B).tolist() == [1.5, 1.5]
     mean, deviation = overlap.matrices({"a": A, "b": B})
-    assert mean.loc["a", "b"] == 1 and mean.loc["a", "a"] == 3 and deviation.loc["a", "b"] == pytest.approx(2**0.5)
+    assert (
+        mean.loc["a", "b"] == 1
+        and mean.loc["a", "a"] == 3
+        and deviation.loc["a", "b"] == pytest.approx(2**0.5)
+    )
     assert overlap.matrices({"a": A[:1]})[1].isna().all(axis=None), "one seed has no deviation"
 
 
@@ -35,9 +39,16 @@ def test_masks_that_keep_all_or_nothing_are_nan_without_a_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         table = overlap.table({"a": A, "all": np.ones_like(A), "none": np.zeros_like(A)})
-        apart = overlap.distances({"a": A, "all": np.ones_like(A), "none": np.zeros_like(A), "b": B})
-        assert np.isnan(overlap.seeds_agree(apart[:1])).all() and np.isnan(overlap.seeds_agree(apart[:, :3, :3])).all()
-    assert table["p"].isna().all() and table["p (Holm)"].isna().all() and (table["excess"] == 0).all()
+        apart = overlap.distances(
+            {"a": A, "all": np.ones_like(A), "none": np.zeros_like(A), "b": B}
+        )
+        assert (
+            np.isnan(overlap.seeds_agree(apart[:1])).all()
+            and np.isnan(overlap.seeds_agree(apart[:, :3, :3])).all()
+        )
+    assert (
+        table["p"].isna().all() and table["p (Holm)"].isna().all() and (table["excess"] == 0).all()
+    )
     assert (apart[:, 1, 2] == 1).all() and (np.diagonal(apart, axis1=1, axis2=2) == 0).all()
 
 
@@ -52,7 +63,10 @@ def test_the_tree_is_noise_unless_the_seeds_agree():
     for number, task in enumerate(tasks):  # a b c share one hidden mask, d e f another
         core = np.random.default_rng(number // 3).random((6, 12)) < 0.5
         families[task] = np.stack(
-            [np.where(draw.random((6, 12)) < 0.8, core, draw.random((6, 12)) < 0.5) for _ in range(4)]
+            [
+                np.where(draw.random((6, 12)) < 0.8, core, draw.random((6, 12)) < 0.5)
+                for _ in range(4)
+            ]
         )
     noise = {task: draw.random((4, 6, 12)) < 0.5 for task in tasks}
     correlation, p = overlap.seeds_agree(overlap.distances(families))
@@ -60,7 +74,9 @@ def test_the_tree_is_noise_unless_the_seeds_agree():
     assert overlap.seeds_agree(overlap.distances(noise))[1] > 0.05
     tree = overlap.clusters(overlap.distances(families))
     assert {frozenset(map(int, tree[i, :2])) for i in range(4)} != set() and tree[-1, 3] == 6
-    groups = {int(n) for n in tree[-1, :2]}  # the two last groups joined are made of three tasks each
+    groups = {
+        int(n) for n in tree[-1, :2]
+    }  # the two last groups joined are made of three tasks each
     assert all(tree[g - 6, 3] == 3 for g in groups)
 
 

@@ -18,7 +18,10 @@ def test_every_format_comes_back_as_it_was(outputs):
     values = {
         "a.npy": np.arange(6).reshape(2, 3),
         "b.json": {"x": [1, 2.5, None], "y": "ξ"},
-        "c.safetensors": ({"w": np.ones((2, 2), np.float32), "m": np.array([True, False])}, {"phases": "a b"}),
+        "c.safetensors": (
+            {"w": np.ones((2, 2), np.float32), "m": np.array([True, False])},
+            {"phases": "a b"},
+        ),
         "d.csv": "x,y\n1,2\n",
     }
     for name, value in values.items():
@@ -34,7 +37,10 @@ def test_every_format_comes_back_as_it_was(outputs):
 def test_figures_and_tables_are_put_where_people_look(outputs):
     at, figure = place(), Figure(figsize=(1, 1))
     at.publish("figure_02", figure)
-    at.publish("table_3", pd.DataFrame({"SST-2": ["0.9 ± 0.1"]}, index=pd.Index(["full model"], name="system")))
+    at.publish(
+        "table_3",
+        pd.DataFrame({"SST-2": ["0.9 ± 0.1"]}, index=pd.Index(["full model"], name="system")),
+    )
     assert {path.name for path in (outputs / "test" / "figures").iterdir()} == {
         *("figure_02.png", "figure_02.svg", "figure_02.png.json", "figure_02.svg.json")
     }
@@ -69,7 +75,9 @@ def test_provenance_says_what_an_artefact_is(outputs):
 
 
 def test_a_missing_or_damaged_artefact_says_what_to_do(outputs):
-    with pytest.raises(FileNotFoundError, match="run_all.py --profile test --only 01 --tasks SST-2 --seeds 42"):
+    with pytest.raises(
+        FileNotFoundError, match="run_all.py --profile test --only 01 --tasks SST-2 --seeds 42"
+    ):
         place().load("a.json")
     place().save("a.json", [1])
     place().path("a.json").write_text("[2]")
@@ -113,7 +121,9 @@ def test_done_is_for_one_fingerprint_and_one_appearance(outputs, monkeypatch):
 
 def test_reading_from_what_is_not_complete_is_refused(outputs):
     with pytest.raises(FileNotFoundError, match="--only 01"):
-        store.open_place("02_magnitude_pruning", {"profile": "test", "task": "RTE", "seed": 1}, reads=[place("")])
+        store.open_place(
+            "02_magnitude_pruning", {"profile": "test", "task": "RTE", "seed": 1}, reads=[place("")]
+        )
 
 
 def test_a_fingerprint_feels_what_matters_and_nothing_else(tmp_path, monkeypatch):
@@ -122,25 +132,46 @@ def test_a_fingerprint_feels_what_matters_and_nothing_else(tmp_path, monkeypatch
     monkeypatch.setattr(fingerprint, "ROOT", tmp_path)
 
     def of(
-        cell="from lib import a\na.f()", a="from lib import b\n", b="x = 1\n", plots="y = 1\n", parameters=(), **other
+        cell="from lib import a\na.f()",
+        a="from lib import b\n",
+        b="x = 1\n",
+        plots="y = 1\n",
+        parameters=(),
+        **other,
     ):
-        cells = [(cell, []), ("p = 1", ["parameters"]), (other.get("exercise", "pass"), ["exercise"])]
+        cells = [
+            (cell, []),
+            ("p = 1", ["parameters"]),
+            (other.get("exercise", "pass"), ["exercise"]),
+        ]
         cells = [{"cell_type": "code", "source": s, "metadata": {"tags": t}} for s, t in cells]
         cells.append({"cell_type": "markdown", "source": other.get("prose", ""), "metadata": {}})
         (tmp_path / "notebooks" / "09_x.ipynb").write_text(fingerprint.json.dumps({"cells": cells}))
         sources = {"a": a, "b": b, "show/plots": plots, "unused": other.get("unused", "")}
         for name, source in sources.items():
             (tmp_path / "lib" / f"{name}.py").write_text(source)
-        return fingerprint.fingerprint("09_x", dict(parameters), other.get("reads", []), other.get("facts", {}))
+        return fingerprint.fingerprint(
+            "09_x", dict(parameters), other.get("reads", []), other.get("facts", {})
+        )
 
     base = of()
-    assert base == of(a='"""Doc."""\n# comment\nfrom   lib import b') == of(prose="words") == of(exercise="1 + 1")
+    assert (
+        base
+        == of(a='"""Doc."""\n# comment\nfrom   lib import b')
+        == of(prose="words")
+        == of(exercise="1 + 1")
+    )
     assert base == of(unused="z = 1")
     with_plots = of(cell="from lib import a\nfrom lib.show import plots\na.f()")
-    assert with_plots == of(cell="from lib import a\nfrom lib.show import plots\na.f()", plots="y = 2\n"), (
-        "figures do not change results"
-    )
-    others = [of(cell="from lib import a\na.g()"), of(b="x = 2\n"), of(parameters={"p": 2}), of(reads=["f"])]
+    assert with_plots == of(
+        cell="from lib import a\nfrom lib.show import plots\na.f()", plots="y = 2\n"
+    ), "figures do not change results"
+    others = [
+        of(cell="from lib import a\na.g()"),
+        of(b="x = 2\n"),
+        of(parameters={"p": 2}),
+        of(reads=["f"]),
+    ]
     others += [of(facts={"rows": "elsewhere"}), of(a="from lib import b\nz = 1")]
     assert len({base, with_plots, *others}) == 8
 

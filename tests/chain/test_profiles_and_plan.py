@@ -9,7 +9,7 @@ import yaml
 import run_all
 from chain import plan as planning
 from chain import profiles
-from chain.profiles import Mistake
+from chain.profiles import ConfigError
 from lib.artefacts.fingerprint import ROOT
 from lib.tickets.subnetworks import Retraining
 
@@ -24,7 +24,11 @@ def test_every_profile_is_valid(name, monkeypatch):
 
 def test_the_paper_profile_is_the_published_protocol():
     paper = profiles.read("paper")
-    assert (paper.encoder, paper.seeds, len(paper.tasks)) == ("bert-base-uncased", [1337, 42, 86, 71, 166], 9)
+    assert (paper.encoder, paper.seeds, len(paper.tasks)) == (
+        "bert-base-uncased",
+        [1337, 42, 86, 71, 166],
+        9,
+    )
     assert (paper.train_rows, paper.dev_rows, paper.stsb_score) == (None, None, "pearson")
 
 
@@ -41,28 +45,43 @@ def test_the_paper_profile_is_the_published_protocol():
         ("train_rows: 0", "train_rows is 0, but must be greater than 0"),
         ("look_in: [hubb]", "look_in.0 is 'hubb', but can be 'folder', 'pip', 'hub' or 'tiny'"),
         ("stsb_score: spearman", "can be 'pearson' or 'pearson_spearman'"),
-        ("structured: {estimater: running}", "unknown key 'structured.estimater'; did you mean 'estimator'?"),
-        ("structured: {estimator: runing}", "structured.estimator is 'runing', but can be 'per_example', "),
-        ("finetuning: {learning_rat: 1.0}", "unknown key 'finetuning.learning_rat'; did you mean 'learning_rate'?"),
-        ("finetuning: {precision: float16}", "finetuning.precision is 'float16', but can be 'float32' or 'mixed'"),
-        ("magnitude: {step: 1e-1}", "magnitude.step is '1e-1', but must be a valid number; YAML reads 2e-5 as text"),
+        (
+            "structured: {estimater: running}",
+            "unknown key 'structured.estimater'; did you mean 'estimator'?",
+        ),
+        (
+            "structured: {estimator: runing}",
+            "structured.estimator is 'runing', but can be 'per_example', ",
+        ),
+        (
+            "finetuning: {learning_rat: 1.0}",
+            "unknown key 'finetuning.learning_rat'; did you mean 'learning_rate'?",
+        ),
+        (
+            "finetuning: {precision: float16}",
+            "finetuning.precision is 'float16', but can be 'float32' or 'mixed'",
+        ),
+        (
+            "magnitude: {step: 1e-1}",
+            "magnitude.step is '1e-1', but must be a valid number; YAML reads 2e-5 as text",
+        ),
         ("[", "there is not YAML"),
     ],
 )
 def test_a_mistake_is_named_with_the_nearest_right_word(change, said):
     key = change.split(":")[0]
     text = re.sub(rf"(?m)^{re.escape(key)}:.*\n", "", GOOD) + change + "\n"
-    with pytest.raises(Mistake) as mistake:
+    with pytest.raises(ConfigError) as mistake:
         profiles.parse(text, "there")
     assert said in str(mistake.value)
 
 
 def test_a_missing_key_and_a_wrong_profile():
-    with pytest.raises(Mistake, match="the key 'encoder' is missing"):
+    with pytest.raises(ConfigError, match="the key 'encoder' is missing"):
         profiles.parse(GOOD.replace("encoder: tiny", ""), "there")
-    with pytest.raises(Mistake, match="no profile 'quik'; did you mean 'quick'"):
+    with pytest.raises(ConfigError, match="no profile 'quik'; did you mean 'quick'"):
         profiles.read("quik")
-    with pytest.raises(Mistake, match="must be a list"):
+    with pytest.raises(ConfigError, match="must be a list"):
         profiles.parse("quick", "there")
 
 
@@ -77,7 +96,12 @@ def test_a_plan_has_every_job_after_what_it_reads(outputs):
     for position, job in enumerate(plan):
         assert all(plan.index(read) < position for read in job.reads)
         assert set(job.parameters) == set(planning.parameter_names(job.step))
-    assert [len(job.reads) for job in plan] == [0] * 4 + [1] * 8 + [12] + [1 + 1 + 2] * 4 + [4, 8, 8, 4]
+    assert [len(job.reads) for job in plan] == [0] * 4 + [1] * 8 + [12] + [1 + 1 + 2] * 4 + [
+        4,
+        8,
+        8,
+        4,
+    ]
     retraining = next(job for job in plan if job.name == "05_retrain_tickets-RTE-seed_2")
     assert [read.name for read in retraining.reads] == [
         "01_finetune-RTE-seed_2",
@@ -85,9 +109,12 @@ def test_a_plan_has_every_job_after_what_it_reads(outputs):
         "03_structured_pruning-RTE-seed_1",  # the super-survivors are those of all seeds
         "03_structured_pruning-RTE-seed_2",
     ]
-    assert plan[4].parameters == {"profile": "smoke", "task": "SST-2", "seed": 1, "stsb_score": "pearson"} | {
-        "magnitude": dataclasses.asdict(profiles.read("smoke").magnitude)
-    }
+    assert plan[4].parameters == {
+        "profile": "smoke",
+        "task": "SST-2",
+        "seed": 1,
+        "stsb_score": "pearson",
+    } | {"magnitude": dataclasses.asdict(profiles.read("smoke").magnitude)}
 
 
 def test_fingerprints_pass_on_what_changes_upstream(outputs):
@@ -95,7 +122,15 @@ def test_fingerprints_pass_on_what_changes_upstream(outputs):
     changed = {job.name: job.place.fingerprint for job in jobs(train_rows=10)}
     assert all(base[name] != changed[name] for name in base)
     only_03 = {job.name: job.place.fingerprint for job in jobs(modes=["joint"])}
-    assert {name[:2] for name in base if base[name] != only_03[name]} == {"03", "04", "05", "06", "07", "08", "09"}
+    assert {name[:2] for name in base if base[name] != only_03[name]} == {
+        "03",
+        "04",
+        "05",
+        "06",
+        "07",
+        "08",
+        "09",
+    }
     only_05 = {job.name: job.place.fingerprint for job in jobs(retraining=Retraining(longer=4))}
     assert {name[:2] for name in base if base[name] != only_05[name]} == {"05", "06"}
 
@@ -105,16 +140,18 @@ def test_selecting_notebooks(outputs):
     assert {job.step[:2] for job in planning.select(plan, run_all.CHAIN, "02-03")} == {"02", "03"}
     assert {job.step[:2] for job in planning.select(plan, run_all.CHAIN, "04")} == {"04"}
     assert planning.select(plan, run_all.CHAIN, None) == plan
-    with pytest.raises(Mistake, match="no notebook '12'"):
+    with pytest.raises(ConfigError, match="no notebook '12'"):
         planning.select(plan, run_all.CHAIN, "12")
 
 
 def test_narrowing_on_the_command_line():
     profile = profiles.read("quick")
     assert run_all.narrowed(profile, "RTE, CoLA", "7").tasks == ["RTE", "CoLA"]
-    with pytest.raises(Mistake, match=r"the command line: tasks.0: there is no task 'rtee'; did you mean 'RTE'"):
+    with pytest.raises(
+        ConfigError, match=r"the command line: tasks.0: there is no task 'rtee'; did you mean 'RTE'"
+    ):
         run_all.narrowed(profile, "rtee", None)
-    with pytest.raises(Mistake, match="--seeds 1,x: seeds are whole numbers"):
+    with pytest.raises(ConfigError, match="--seeds 1,x: seeds are whole numbers"):
         run_all.narrowed(profile, None, "1,x")
 
 

@@ -17,7 +17,7 @@ from filelock import FileLock
 import run_all
 from chain import estimate, plan, probe, profiles
 from chain.cluster import Cluster
-from chain.execute import Order
+from chain.execute import JobSpec
 from chain.probe import Speed
 from lib.artefacts.fingerprint import ROOT
 from lib.artefacts.store import Place
@@ -40,7 +40,9 @@ WORKER = """next(
 def order(folder, name, source):
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
     nbformat.write(notebook, folder / f"{name}.ipynb")
-    return Order(name, str(folder / f"{name}.ipynb"), str(folder / "done" / f"{name}.ipynb"), {}, 2)
+    return JobSpec(
+        name, str(folder / f"{name}.ipynb"), str(folder / "done" / f"{name}.ipynb"), {}, 2
+    )
 
 
 def run(orders, workers=2):
@@ -64,7 +66,9 @@ def test_a_failure_stops_only_what_reads_it(tmp_path):
     assert states == {"good": "done", "bad": "failed", "after-good": "done", "after-bad": "skipped"}
     assert outcomes["bad"].message == "ValueError: this went wrong"
     assert "bad" in outcomes["after-bad"].message and "after-bad" not in began
-    assert "this went wrong" in (tmp_path / "done" / "bad.ipynb").read_text(), "the copy shows how far it came"
+    assert "this went wrong" in (tmp_path / "done" / "bad.ipynb").read_text(), (
+        "the copy shows how far it came"
+    )
 
 
 def test_the_first_of_the_list_that_can_run_is_next(tmp_path):
@@ -83,7 +87,9 @@ while not other.exists():
     assert time.monotonic() < deadline, "the other one does not run"
     time.sleep(0.1)
 """
-    one, two = (order(tmp_path, "-".join(names), meet.format(names=tuple(names))) for names in ("ab", "ba"))
+    one, two = (
+        order(tmp_path, "-".join(names), meet.format(names=tuple(names))) for names in ("ab", "ba")
+    )
     outcomes, _ = run([(order(tmp_path, "start", "1"), []), (one, ["start"]), (two, ["start"])])
     assert {outcome.state for outcome in outcomes.values()} == {"done"}, outcomes
 
@@ -92,8 +98,12 @@ while not other.exists():
 def test_a_kernel_or_worker_that_dies_gets_one_more_chance(tmp_path):
     kernel = DIE_ONCE.format(mark=tmp_path / "kernel", victim="os.getpid()")
     worker = DIE_ONCE.format(mark=tmp_path / "worker", victim=WORKER)
-    always = DIE_ONCE.format(mark=tmp_path / "never" / "there", victim=WORKER).replace("mark.touch()", "")
-    outcomes, _ = run([(order(tmp_path, "kernel", kernel), []), (order(tmp_path, "worker", worker), [])])
+    always = DIE_ONCE.format(mark=tmp_path / "never" / "there", victim=WORKER).replace(
+        "mark.touch()", ""
+    )
+    outcomes, _ = run(
+        [(order(tmp_path, "kernel", kernel), []), (order(tmp_path, "worker", worker), [])]
+    )
     assert [outcome.state for outcome in outcomes.values()] == ["done", "done"], outcomes
     outcomes, _ = run([(order(tmp_path, "always", always), [])], workers=1)
     assert outcomes["always"].state == "failed" and "died twice" in outcomes["always"].message
@@ -126,30 +136,52 @@ def command(*arguments, outputs, check=None, **variables):
 
 
 def test_mistakes_stop_everything_before_anything_runs(tmp_path):
-    assert "no profile 'smok'; did you mean 'smoke'" in command("--profile", "smok", outputs=tmp_path, check=2)
+    assert "no profile 'smok'; did you mean 'smoke'" in command(
+        "--profile", "smok", outputs=tmp_path, check=2
+    )
     assert "did you mean 'CoLA'" in command("--tasks", "cola", outputs=tmp_path, check=2)
     said = command("--profile", "smoke", "--only", "02", outputs=tmp_path, check=2)
-    assert "02_magnitude_pruning-SST-2-seed_1337 reads 01_finetune-SST-2-seed_1337, which is not done" in said
-    said = command("--profile", "smoke", "--scheduler", "tcp://127.0.0.1:9", outputs=tmp_path, check=2)
+    assert (
+        "02_magnitude_pruning-SST-2-seed_1337 reads 01_finetune-SST-2-seed_1337, which is not done"
+        in said
+    )
+    said = command(
+        "--profile", "smoke", "--scheduler", "tcp://127.0.0.1:9", outputs=tmp_path, check=2
+    )
     assert "--scheduler tcp://127.0.0.1:9: no dask scheduler answers there" in said
     (tmp_path / "SST-2").mkdir()
     with gzip.open(tmp_path / "SST-2" / "train.jsonl.gz", "wt") as file:
         file.write('{"sentence1": "fine", "label": 9}')
     (tmp_path / "SST-2" / "dev.jsonl.gz").touch()
     said = command("--tasks", "SST-2", outputs=tmp_path, check=2, GLUE_DIR=str(tmp_path))
-    assert "train.jsonl.gz, line 1: the label 9 is none of SST-2's" in said and "Traceback" not in said
+    assert (
+        "train.jsonl.gz, line 1: the label 9 is none of SST-2's" in said and "Traceback" not in said
+    )
     assert not list(tmp_path.rglob("*.ipynb"))
 
 
 def test_a_dry_run_shows_the_plan_and_runs_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path))
     of = {"encoder": "e5-small", "workers": 3, "cards": 0}
-    speed = asdict(Speed(step=1.0, trained_token=0.0, scored_token=0.0))  # as if the probe had been made before
+    speed = asdict(
+        Speed(step=1.0, trained_token=0.0, scored_token=0.0)
+    )  # as if the probe had been made before
     Place("laptop", "run_all").save(estimate.PROBE, {"of": of, "speed": speed})
     said = command("--profile", "laptop", "--dry-run", "--jobs", "3", outputs=tmp_path, check=0)
-    assert "113 of 113 jobs to do" in said and re.search(r"01_finetune.*WNLI.*1337 42 86.*635.*71", said)
-    steps = 3 * (8 * 125 + 40)  # three epochs of batches of 16: eight tasks with 2,000 rows, WNLI with 635
-    hours = (3 * steps * (estimate.TRAININGS["01"] + estimate.TRAININGS["05"]) + 113 * estimate.OVERHEAD) / 3 / 3600
+    assert "113 of 113 jobs to do" in said and re.search(
+        r"01_finetune.*WNLI.*1337 42 86.*635.*71", said
+    )
+    steps = 3 * (
+        8 * 125 + 40
+    )  # three epochs of batches of 16: eight tasks with 2,000 rows, WNLI with 635
+    hours = (
+        (
+            3 * steps * (estimate.TRAININGS["01"] + estimate.TRAININGS["05"])
+            + 113 * estimate.OVERHEAD
+        )
+        / 3
+        / 3600
+    )
     assert f"about {hours:.1f} h with 3 workers" in said
     assert not list(tmp_path.rglob("*.ipynb"))
 
@@ -164,12 +196,16 @@ def test_the_probe_measures_and_is_made_once(tmp_path, monkeypatch):
     profile = profiles.read("smoke")
     assert estimate.speed("smoke", profile, 2, 0) == speed == estimate.speed("smoke", profile, 2, 0)
     assert made == [("tiny", 2, 0)], "it is kept"
-    assert estimate.speed("smoke", profile, 3, 0) == speed and len(made) == 2, "but for so many workers only"
+    assert estimate.speed("smoke", profile, 3, 0) == speed and len(made) == 2, (
+        "but for so many workers only"
+    )
 
 
 def test_the_longest_way_to_the_end_goes_first():
     jobs = plan.plan(run_all.CHAIN, "smoke", profiles.read("smoke"), {})
-    ways = run_all.ways_to_the_end(jobs, {job.name: 1.0 + 10 * job.name.startswith("08") for job in jobs})
+    ways = run_all.critical_path(
+        jobs, {job.name: 1.0 + 10 * job.name.startswith("08") for job in jobs}
+    )
     one = "-SST-2-seed_42"
     assert ways["08_attention_patterns"] == 11 and ways["06_all_tickets_win"] == 1
     assert ways[f"05_retrain_tickets{one}"] == 2 and ways[f"03_structured_pruning{one}"] == 12
@@ -178,11 +214,15 @@ def test_the_longest_way_to_the_end_goes_first():
 
 def test_published_masks_go_through_the_notebooks_that_can_read_them(tmp_path, masks_dir):
     some = ("--profile", "published", "--tasks", "SST-2,RTE,CoLA", "--seeds", "42,86,71")
-    assert "$MASKS_DIR names a variable that is not set" in command(*some, outputs=tmp_path, check=2)
+    assert "$MASKS_DIR names a variable that is not set" in command(
+        *some, outputs=tmp_path, check=2
+    )
     outputs = tmp_path / "outputs"
     said = command(*some, outputs=outputs, check=0, MASKS_DIR=str(masks_dir))
     assert "only 04, 07, 09 run" in said and "3 done" in said
-    assert "All 3 jobs are done already" in command(*some, outputs=outputs, check=0, MASKS_DIR=str(masks_dir))
+    assert "All 3 jobs are done already" in command(
+        *some, outputs=outputs, check=0, MASKS_DIR=str(masks_dir)
+    )
     executed = (outputs / "published" / "notebooks" / "07_stability.ipynb").read_text()
     assert "masks published by the paper's authors" in executed and "CoLA   seeds none" in executed
     assert (outputs / "published" / "tables" / "stability_heads.csv").read_text().count("\n") == 3
@@ -203,7 +243,16 @@ def test_a_second_run_on_the_same_outputs_says_so_and_leaves(tmp_path):
 @pytest.mark.skipif(sys.platform != "linux", reason="warm kernels are Linux's")
 def test_a_run_that_is_killed_leaves_no_process_behind_and_no_lock(tmp_path):
     environment = os.environ | {"OUTPUTS_DIR": str(tmp_path)}
-    line = [sys.executable, str(ROOT / "run_all.py"), "--profile", "smoke", "--tasks", "SST-2", "--seeds", "1"]
+    line = [
+        sys.executable,
+        str(ROOT / "run_all.py"),
+        "--profile",
+        "smoke",
+        "--tasks",
+        "SST-2",
+        "--seeds",
+        "1",
+    ]
     process = subprocess.Popen(line, stdout=subprocess.PIPE, text=True, env=environment)
     assert any(said.startswith("begins") for said in process.stdout)
     time.sleep(2)
@@ -222,7 +271,10 @@ def mine(outputs):
     found = []
     for process in psutil.process_iter():
         try:
-            if process.environ().get("OUTPUTS_DIR") == str(outputs) and process.status() != psutil.STATUS_ZOMBIE:
+            if (
+                process.environ().get("OUTPUTS_DIR") == str(outputs)
+                and process.status() != psutil.STATUS_ZOMBIE
+            ):
                 found.append(process.cmdline())
         except psutil.Error:
             continue
@@ -237,12 +289,23 @@ def scheduler(tmp_path_factory):
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
     environment = os.environ | {"OUTPUTS_DIR": str(folder / "outputs")}
     file = folder / "scheduler.json"
-    start = lambda *a: subprocess.Popen([*dask, *a, "--scheduler-file", str(file)], env=environment, **quiet)  # noqa: E731
+    start = lambda *a: subprocess.Popen(
+        [*dask, *a, "--scheduler-file", str(file)], env=environment, **quiet
+    )
     processes = [start("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")]
     while not file.exists():
         assert processes[0].poll() is None
         time.sleep(0.1)
-    worker = ("worker", "--nworkers", "1", "--nthreads", "1", "--no-dashboard", "--local-directory", str(folder))
+    worker = (
+        "worker",
+        "--nworkers",
+        "1",
+        "--nthreads",
+        "1",
+        "--no-dashboard",
+        "--local-directory",
+        str(folder),
+    )
     processes += [start(*worker) for _ in range(2)]
     yield re.search(r"tcp://127[\d.]+:\d+", file.read_text()).group(), folder / "outputs"
     for process in reversed(processes):

@@ -10,8 +10,12 @@ def test_metrics_by_hand():
     one_hot = np.eye(2)[[1, 1, 0, 0]]
     labels = np.array([1, 0, 0, 0])
     assert glue.score("SST-2", one_hot, labels) == 0.75
-    assert glue.score("CoLA", one_hot, labels) == pytest.approx((1 * 2 - 1 * 0) / np.sqrt(2 * 1 * 3 * 2))
-    assert glue.score("STS-B", np.array([[1.0], [2], [3]]), np.array([2.0, 4, 6])) == pytest.approx(1)
+    assert glue.score("CoLA", one_hot, labels) == pytest.approx(
+        (1 * 2 - 1 * 0) / np.sqrt(2 * 1 * 3 * 2)
+    )
+    assert glue.score("STS-B", np.array([[1.0], [2], [3]]), np.array([2.0, 4, 6])) == pytest.approx(
+        1
+    )
     ranks_agree = np.array([[1.0], [2], [10]]), np.array([1.0, 2, 3])
     pearson = glue.score("STS-B", *ranks_agree)
     assert glue.score("STS-B", *ranks_agree, "pearson_spearman") == pytest.approx((pearson + 1) / 2)
@@ -30,7 +34,7 @@ def test_real_dev_sets_give_the_papers_majority_rows(glue_dir):
     from lib.data import sources
 
     for task in set(TASKS) - {"STS-B", "QQP"}:  # QQP is there in part
-        labels = [row["label"] for row in sources.text(task, ["folder"]).dev]
+        labels = [row["label"] for row in sources.rows(task, ["folder"]).dev]
         assert len(labels) == TASKS[task].dev
         assert round(glue.majority(task, labels), 2) == pytest.approx(
             numbers.number("majority baseline", task)[0], abs=0.011

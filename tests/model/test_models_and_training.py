@@ -10,7 +10,7 @@ from lib.data.glue import score
 from lib.model import device, train
 from lib.model.batches import encode, evaluation_batches, training_batches
 from lib.model.classifier import SentenceClassifier, example_losses
-from lib.model.device import best_device, onednn_is_exact, ready
+from lib.model.device import best_device, onednn_is_exact, to_best_device
 from lib.model.recipes import BERT, RECIPES, Recipe, recipe
 
 FAST = RECIPES["tiny"]
@@ -18,11 +18,19 @@ FAST = RECIPES["tiny"]
 
 def new(outputs=2, pooling="cls", seed=7):
     encoder, tokenizer, _ = sources.encoder("tiny", ["tiny"])
-    return SentenceClassifier(encoder, outputs, pooling, torch.Generator().manual_seed(seed)), tokenizer
+    return SentenceClassifier(
+        encoder, outputs, pooling, torch.Generator().manual_seed(seed)
+    ), tokenizer
 
 
 def test_with_cls_pooling_it_is_transformers_own_classifier():
-    config = BertConfig(vocab_size=40, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32)
+    config = BertConfig(
+        vocab_size=40,
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+    )
     theirs = BertForSequenceClassification(config).eval()
     encoder = BertModel(config)
     encoder.load_state_dict(theirs.bert.state_dict())
@@ -44,7 +52,10 @@ def test_the_papers_recipe_is_berts():
 def test_padding_does_not_reach_the_mean():
     model, tokenizer = new(pooling="mean")
     model.eval()
-    rows = [{"sentence1": "the cat sleeps", "label": 0}, {"sentence1": "the happy dog runs in the garden", "label": 1}]
+    rows = [
+        {"sentence1": "the cat sleeps", "label": 0},
+        {"sentence1": "the happy dog runs in the garden", "label": 1},
+    ]
     data = encode(rows, tokenizer)
     with torch.no_grad():
         together, alone = model(**data.batch([0, 1])[0])[0], model(**data.batch([0])[0])[0]
@@ -53,7 +64,7 @@ def test_padding_does_not_reach_the_mean():
 
 def test_standardised_vectors_have_mean_0_and_variance_1():
     model, tokenizer = new(pooling="mean")
-    data = encode(sources.text("SST-2", ["tiny"]).train[:50], tokenizer)
+    data = encode(sources.rows("SST-2", ["tiny"]).train[:50], tokenizer)
     inputs = data.batch(range(50))[0]
     model.standardise(data)
     with torch.no_grad():
@@ -73,9 +84,13 @@ def test_wrong_pooling_is_named():
 def test_losses_of_examples_by_hand():
     logits = torch.tensor([[0.0, 0.0], [np.log(3.0), 0.0]], dtype=torch.double)
     assert torch.allclose(
-        example_losses(logits, torch.tensor([0, 1])), torch.tensor([np.log(2.0), np.log(4.0)], dtype=torch.double)
+        example_losses(logits, torch.tensor([0, 1])),
+        torch.tensor([np.log(2.0), np.log(4.0)], dtype=torch.double),
     )
-    assert example_losses(torch.tensor([[2.0], [1.0]]), torch.tensor([0.5, 1.0])).tolist() == [2.25, 0]
+    assert example_losses(torch.tensor([[2.0], [1.0]]), torch.tensor([0.5, 1.0])).tolist() == [
+        2.25,
+        0,
+    ]
 
 
 def test_every_row_once_and_like_lengths_together():
@@ -101,8 +116,13 @@ def test_encoded_rows_are_padded_to_their_batch_only():
     assert inputs["attention_mask"].tolist() == [[1, 1, 1, 1, 1, 0], [1] * 6]
     assert inputs["token_type_ids"].tolist() == [[0, 0, 0, 1, 1, 0], [0, 0, 0, 0, 1, 1]]
     assert labels.dtype == torch.float32 and labels.tolist() == [1.5, 0]
-    assert data.batch([0])[0]["input_ids"].shape == (1, 5) and data.row(1) == inputs["input_ids"][1].tolist()
-    assert data.on("meta").batch([0, 1])[0]["input_ids"].device.type == "meta", "batches are made where the rows are"
+    assert (
+        data.batch([0])[0]["input_ids"].shape == (1, 5)
+        and data.row(1) == inputs["input_ids"][1].tolist()
+    )
+    assert data.to("meta").batch([0, 1])[0]["input_ids"].device.type == "meta", (
+        "batches are made where the rows are"
+    )
     assert encode([{"sentence1": "cat " * 50, "label": 0}], tokenizer, 12).lengths.tolist() == [12]
     with pytest.raises(ValueError, match="no rows"):
         encode([], tokenizer)
@@ -110,7 +130,7 @@ def test_encoded_rows_are_padded_to_their_batch_only():
 
 def trained(seed):
     model, tokenizer = new(seed=seed)
-    text = sources.text("SST-2", ["tiny"])
+    text = sources.rows("SST-2", ["tiny"])
     losses = train.fit(model, encode(text.train[:200], tokenizer), FAST, seed)
     return model, losses, encode(text.dev, tokenizer)
 
@@ -120,7 +140,10 @@ def test_the_same_seed_gives_the_same_bits_and_leaves_no_trace():
     (one, losses, _dev), (two, again, _), (three, *_) = trained(1), trained(1), trained(2)
     assert torch.equal(torch.random.get_rng_state(), before), "the global generator is the user's"
     assert losses == again
-    assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), two.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(one.state_dict().values(), two.state_dict().values(), strict=True)
+    )
     assert not torch.equal(one.classifier.weight, three.classifier.weight)
     assert losses[-1] < losses[0]
 
@@ -135,7 +158,7 @@ def test_predictions_are_in_the_order_of_the_rows():
 
 def test_even_the_tiny_model_learns():
     model, tokenizer = new()
-    text = sources.text("SST-2", ["tiny"])
+    text = sources.rows("SST-2", ["tiny"])
     train.fit(model, encode(text.train, tokenizer), FAST, 0)
     dev = encode(text.dev, tokenizer)
     assert score("SST-2", train.predict(model, dev), dev.labels) > 0.9
@@ -153,10 +176,10 @@ def test_linear_decay_and_clipping_by_hand():
 
 def test_models_are_made_ready_for_this_machine_and_compute_the_same():
     model, tokenizer = new()
-    data = encode(sources.text("SST-2", ["tiny"]).dev[:20], tokenizer)
+    data = encode(sources.rows("SST-2", ["tiny"]).dev[:20], tokenizer)
     before, setting = train.predict(model, data), torch.backends.mkldnn.matmul.fp32_precision
     try:
-        assert ready(model) is model and model.device == best_device()
+        assert to_best_device(model) is model and model.device == best_device()
         assert np.allclose(train.predict(model, data), before, atol=1e-4)
     finally:
         torch.backends.mkldnn.matmul.fp32_precision = setting
@@ -165,17 +188,21 @@ def test_models_are_made_ready_for_this_machine_and_compute_the_same():
 def test_mixed_precision_is_used_where_there_are_units_for_it_and_learns_the_same(monkeypatch):
     """As on a card: the same file, chosen by the device. Losses and weights stay float32."""
     losses, models, seen = {}, {}, []
-    text = sources.text("SST-2", ["tiny"])
+    text = sources.rows("SST-2", ["tiny"])
     for units, precision in ((True, "float32"), (False, "mixed"), (True, "mixed")):
         monkeypatch.setattr(device, "multiplies_bf16", lambda _device, units=units: units)
         model, tokenizer = new()
-        hook = model.classifier.register_forward_hook(lambda _module, _inputs, logits: seen.append(logits.dtype))
+        hook = model.classifier.register_forward_hook(
+            lambda _module, _inputs, logits: seen.append(logits.dtype)
+        )
         losses[units, precision] = train.fit(
             model, encode(text.train[:200], tokenizer), replace(FAST, precision=precision), 0
         )
         hook.remove()
         models[units, precision] = model
-    assert losses[True, "float32"] == losses[False, "mixed"], "without units the two are the same, bit for bit"
+    assert losses[True, "float32"] == losses[False, "mixed"], (
+        "without units the two are the same, bit for bit"
+    )
     assert torch.bfloat16 in seen and seen.index(torch.bfloat16) == 2 * len(seen) // 3
     assert np.allclose(losses[True, "mixed"], losses[True, "float32"], rtol=0.02)
     assert losses[True, "mixed"] != losses[True, "float32"]

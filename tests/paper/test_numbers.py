@@ -22,7 +22,15 @@ def test_comparisons_say_what_they_rest_on():
     ]
     table = numbers.compare(rows, "bert-base-uncased")
     assert table["verdict"].tolist() == ["agrees", "differs"]
-    assert table["difference"].tolist() == [0.0, -0.13] and table["tolerance"].tolist() == [0.02, 0.02]
-    assert numbers.compare(rows, "minilm-l6")["verdict"].tolist() == ["agrees", "differs (other encoder)"]
-    nan = numbers.compare([numbers.Ours("c", [float("nan")], "STS-B", "majority baseline")], "bert-base-uncased")
+    assert table["difference"].tolist() == [0.0, -0.13] and table["tolerance"].tolist() == [
+        0.02,
+        0.02,
+    ]
+    assert numbers.compare(rows, "minilm-l6")["verdict"].tolist() == [
+        "agrees",
+        "differs (other encoder)",
+    ]
+    nan = numbers.compare(
+        [numbers.Ours("c", [float("nan")], "STS-B", "majority baseline")], "bert-base-uncased"
+    )
     assert nan["verdict"].tolist() == ["undefined"]

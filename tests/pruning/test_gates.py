@@ -30,10 +30,18 @@ def some_mask(seed=1):
 def forward_by_hand(model, inputs, mask):
     """BERT's layers written out, with ξ before the output projection and ν after the MLP: the paper's §3.3."""
     encoder = model.encoder
-    hidden = encoder.embeddings(input_ids=inputs["input_ids"], token_type_ids=inputs["token_type_ids"])
+    hidden = encoder.embeddings(
+        input_ids=inputs["input_ids"], token_type_ids=inputs["token_type_ids"]
+    )
     real = inputs["attention_mask"][:, None, None, :].bool()
-    for layer, xi, nu in zip(encoder.encoder.layer, torch.tensor(mask.heads), mask.mlps, strict=True):
-        projections = (layer.attention.self.query, layer.attention.self.key, layer.attention.self.value)
+    for layer, xi, nu in zip(
+        encoder.encoder.layer, torch.tensor(mask.heads), mask.mlps, strict=True
+    ):
+        projections = (
+            layer.attention.self.query,
+            layer.attention.self.key,
+            layer.attention.self.value,
+        )
         split = [p(hidden).unflatten(-1, (4, -1)).transpose(1, 2) for p in projections]
         context = scaled_dot_product_attention(*split, attn_mask=real) * xi[None, :, None, None]
         joined = context.transpose(1, 2).flatten(-2)
@@ -41,7 +49,9 @@ def forward_by_hand(model, inputs, mask):
         z = out.LayerNorm(joined @ out.dense.weight.T + out.dense.bias + hidden)
         mlp = layer.output.dense(gelu(layer.intermediate.dense(z)))
         norm = layer.output.LayerNorm
-        hidden = layer_norm(float(nu) * mlp + z, norm.normalized_shape, norm.weight, norm.bias, norm.eps)
+        hidden = layer_norm(
+            float(nu) * mlp + z, norm.normalized_shape, norm.weight, norm.bias, norm.eps
+        )
     pooled = torch.tanh(encoder.pooler.dense(hidden[:, 0]))
     return model.classifier(pooled)
 
@@ -51,7 +61,9 @@ def test_gates_sit_where_the_paper_says(tiny):
     inputs, _ = data.batch(range(8))
     mask = some_mask()
     with torch.no_grad():
-        assert torch.allclose(logits(model, data, mask), forward_by_hand(model, inputs, mask), atol=1e-10)
+        assert torch.allclose(
+            logits(model, data, mask), forward_by_hand(model, inputs, mask), atol=1e-10
+        )
 
 
 def test_all_gates_open_change_nothing_and_all_shut_change_much(tiny):
@@ -83,8 +95,12 @@ def test_compact_computes_what_masking_does(tiny):
         mask = some_mask(seed)
         small = compact(model, mask)
         with torch.no_grad():
-            assert torch.allclose(small(**data.batch(range(8))[0]), logits(model, data, mask), atol=1e-12)
-        assert sum(p.numel() for p in small.parameters()) < sum(p.numel() for p in model.parameters())
+            assert torch.allclose(
+                small(**data.batch(range(8))[0]), logits(model, data, mask), atol=1e-12
+            )
+        assert sum(p.numel() for p in small.parameters()) < sum(
+            p.numel() for p in model.parameters()
+        )
     assert gates.shape(model) == gates.shape(small) == (3, 4)
 
 
@@ -103,9 +119,15 @@ def test_a_layer_without_heads_keeps_its_bias(tiny):
 
 def test_wrong_shapes_and_models_are_refused_in_a_sentence(tiny):
     model, _data = tiny
-    with pytest.raises(ValueError, match=r"3 layers of 4 heads"), gates.masked(model, Mask.full(2, 4)):
+    with (
+        pytest.raises(ValueError, match=r"3 layers of 4 heads"),
+        gates.masked(model, Mask.full(2, 4)),
+    ):
         pass
-    with pytest.raises(ValueError, match="nowhere"), gates.masked(model, WeightMask.of({"nowhere": np.ones(2, bool)})):
+    with (
+        pytest.raises(ValueError, match="nowhere"),
+        gates.masked(model, WeightMask.of({"nowhere": np.ones(2, bool)})),
+    ):
         pass
     with pytest.raises(ValueError, match="the model"):
         compact(model, Mask.full(2, 4))
@@ -114,7 +136,13 @@ def test_wrong_shapes_and_models_are_refused_in_a_sentence(tiny):
 def encoders_by_other_names():
     from transformers import ElectraConfig, ElectraModel, RobertaConfig, RobertaModel
 
-    sizes = dict(vocab_size=50, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32)
+    sizes = dict(
+        vocab_size=50,
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+    )
     yield RobertaModel(RobertaConfig(**sizes, max_position_embeddings=40))
     yield ElectraModel(ElectraConfig(**sizes, embedding_size=16))
 
@@ -122,7 +150,10 @@ def encoders_by_other_names():
 @pytest.mark.parametrize("encoder", encoders_by_other_names(), ids=lambda e: type(e).__name__)
 def test_encoders_with_berts_layout_work_by_any_name(encoder):
     encoder.eval()
-    inputs = {"input_ids": torch.arange(5, 15).reshape(2, 5), "attention_mask": torch.ones(2, 5, dtype=torch.long)}
+    inputs = {
+        "input_ids": torch.arange(5, 15).reshape(2, 5),
+        "attention_mask": torch.ones(2, 5, dtype=torch.long),
+    }
     mask = Mask([[True, False], [False, False]], [False, True])
     with torch.no_grad(), gates.masked(encoder, mask):
         masked = encoder(**inputs).last_hidden_state
@@ -131,7 +162,9 @@ def test_encoders_with_berts_layout_work_by_any_name(encoder):
         assert not torch.allclose(encoder(**inputs).last_hidden_state, masked)
         encoder.set_attn_implementation("eager")
         theirs = torch.cat(
-            encoder(**{name: part[:1] for name, part in inputs.items()}, output_attentions=True).attentions
+            encoder(
+                **{name: part[:1] for name, part in inputs.items()}, output_attentions=True
+            ).attentions
         )
     model = SentenceClassifier(encoder, 2, "mean", torch.Generator())
     row = Encoded({"input_ids": inputs["input_ids"][0]}, np.array([5]), np.zeros(1, np.int64), 0)
@@ -141,6 +174,8 @@ def test_encoders_with_berts_layout_work_by_any_name(encoder):
 def test_another_architecture_is_refused_in_a_sentence():
     from transformers import DistilBertConfig, DistilBertModel
 
-    other = DistilBertModel(DistilBertConfig(vocab_size=20, dim=16, n_layers=1, n_heads=2, hidden_dim=32))
+    other = DistilBertModel(
+        DistilBertConfig(vocab_size=20, dim=16, n_layers=1, n_heads=2, hidden_dim=32)
+    )
     with pytest.raises(TypeError, match="BERT's layout"):
         gates.encoder_layers(other)

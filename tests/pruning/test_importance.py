@@ -40,7 +40,9 @@ def test_one_backward_pass_equals_a_loop_over_single_examples(tiny):
         with gates.gated(model, xi, nu):
             output = model(**inputs)
         by_xi, by_nu = torch.autograd.grad(example_losses(output, labels).sum(), (xi, nu))
-        alone = np.concatenate([(by_xi * xi).flatten().detach(), (by_nu * nu).detach()])  # masked units are not there
+        alone = np.concatenate(
+            [(by_xi * xi).flatten().detach(), (by_nu * nu).detach()]
+        )  # masked units are not there
         assert np.allclose(measured.gradients[row], alone, atol=1e-6)
         assert np.allclose(measured.logits[row], output.detach(), atol=1e-6)
 
@@ -50,20 +52,26 @@ def test_a_masked_out_layer_and_nothing_at_all(tiny):
     heads = np.ones((3, 4), bool)
     heads[2] = False
     gradients = importance.measure(model, data, Mask(heads, [True, True, False])).gradients
-    assert (gradients[:, 8:12] == 0).all() and (gradients[:, 14] == 0).all() and (gradients[:, :8] != 0).any(0).all()
+    assert (
+        (gradients[:, 8:12] == 0).all()
+        and (gradients[:, 14] == 0).all()
+        and (gradients[:, :8] != 0).any(0).all()
+    )
     empty = importance.measure(model, data, Mask(np.zeros((3, 4)), np.zeros(3)))
     assert (empty.gradients == 0).all() and np.isfinite(empty.logits).all()
 
 
-@pytest.mark.parametrize("verdicts", ["yes", "no", "no, then yes", "yes, then no", "by turns, then yes"])
+@pytest.mark.parametrize(
+    "verdicts", ["yes", "no", "no, then yes", "yes, then no", "by turns, then yes"]
+)
 def test_gradients_wait_while_the_logits_do_not_deserve_them(tiny, monkeypatch, verdicts):
     model, data = tiny
-    monkeypatch.setattr(importance, "evaluation_batch", lambda device: 5)
+    monkeypatch.setattr(importance, "evaluation_batch_size", lambda device: 5)
     monkeypatch.setattr(importance, "ENOUGH", 10)
     mask, asked = Mask.full(3, 4), []
     plain = importance.measure(model, data, mask)
 
-    def deserves(logits, rows):
+    def wants_gradients(logits, rows):
         asked.append(len(rows))
         assert np.array_equal(logits, plain.logits[list(rows)])
         so_far, _, in_the_end = verdicts.partition(", then ")
@@ -71,7 +79,7 @@ def test_gradients_wait_while_the_logits_do_not_deserve_them(tiny, monkeypatch, 
             return (in_the_end or so_far) == "yes"
         return so_far == "yes" or (so_far == "by turns" and len(asked) % 2 == 1)
 
-    measured = importance.measure(model, data, mask, deserves)
+    measured = importance.measure(model, data, mask, wants_gradients)
     assert asked == [10, 15, 20, 24, 24]
     assert np.array_equal(measured.logits, plain.logits)
     if verdicts.endswith("yes"):
@@ -92,8 +100,12 @@ def test_the_three_estimators_in_the_head():
     # two units, four examples, batches of two
     gradients = np.array([[1.0, 1], [-1, 1], [2, 1], [-4, 3]])
     assert np.allclose(importance.per_example(gradients), [2, 1.5])
-    assert np.allclose(importance.per_batch(gradients, 2), [(0 + 1) / 2, (1 + 2) / 2])  # batch means 0, -1 and 1, 2
-    assert np.allclose(importance.running(gradients, 2), [(0 + 1) / 2, (1 + 3) / 2])  # running sums 0, -1 and 1, 3
+    assert np.allclose(
+        importance.per_batch(gradients, 2), [(0 + 1) / 2, (1 + 2) / 2]
+    )  # batch means 0, -1 and 1, 2
+    assert np.allclose(
+        importance.running(gradients, 2), [(0 + 1) / 2, (1 + 3) / 2]
+    )  # running sums 0, -1 and 1, 3
 
 
 def test_only_per_example_ignores_the_order_of_rows():
@@ -105,7 +117,11 @@ def test_only_per_example_ignores_the_order_of_rows():
 
 def test_importance_has_the_shapes_of_the_units():
     scores = importance.importance(np.arange(15.0).reshape(1, 15), 3, 4)
-    assert scores.heads.tolist() == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]] and scores.mlps.tolist() == [
+    assert scores.heads.tolist() == [
+        [0, 1, 2, 3],
+        [4, 5, 6, 7],
+        [8, 9, 10, 11],
+    ] and scores.mlps.tolist() == [
         12,
         13,
         14,
@@ -117,7 +133,9 @@ def test_importance_has_the_shapes_of_the_units():
 def test_normalising_in_the_head():
     scores = Importance(np.array([[3.0, 4], [0, 0], [6, 8]]), np.array([7.0, 8, 9]))
     assert np.allclose(importance.normalise(scores).heads, [[0.6, 0.8], [0, 0], [0.6, 0.8]])
-    assert np.allclose(importance.normalise(scores, "l2_minmax").heads, [[0.75, 1], [0, 0], [0.75, 1]])
+    assert np.allclose(
+        importance.normalise(scores, "l2_minmax").heads, [[0.75, 1], [0, 0], [0.75, 1]]
+    )
     assert importance.normalise(scores, "none") is scores
     assert importance.normalise(scores).mlps.tolist() == [7, 8, 9]
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.pruning.masks import Mask, WeightMask, survivors
+from lib.pruning.masks import Mask, WeightMask, surviving_shares
 
 
 def test_a_mask_is_a_frozen_value():
@@ -39,7 +39,10 @@ def test_share_of_weights_in_the_head():
     assert Mask.full(3, 2).share_of_weights(4, 8) == 1
 
 
-@given(st.lists(st.booleans(), min_size=1, max_size=40), st.lists(st.booleans(), min_size=1, max_size=9))
+@given(
+    st.lists(st.booleans(), min_size=1, max_size=40),
+    st.lists(st.booleans(), min_size=1, max_size=9),
+)
 def test_a_weight_mask_keeps_every_bit(first, second):
     arrays = {"a": np.array(first), "b": np.array(second)[None]}
     mask = WeightMask.of(arrays)
@@ -54,9 +57,11 @@ def test_survivors_by_hand():
     at = "encoder.layer.0"
     row = np.array([[True, True], [False, False]])  # head 0 keeps its row, head 1 loses it
     kept = {f"{at}.attention.self.{name}.weight": row for name in ("query", "key", "value")}
-    kept[f"{at}.attention.output.dense.weight"] = np.array([[True, False], [False, False]])  # columns: 1/2 and 0
+    kept[f"{at}.attention.output.dense.weight"] = np.array(
+        [[True, False], [False, False]]
+    )  # columns: 1/2 and 0
     kept[f"{at}.intermediate.dense.weight"] = np.array([[True, True], [True, False]])
     kept[f"{at}.output.dense.weight"] = np.array([[False, False], [False, True]])
-    heads, mlps = survivors(WeightMask.of(kept), 1, 2)
+    heads, mlps = surviving_shares(WeightMask.of(kept), 1, 2)
     assert np.allclose(heads, [[(3 + 0.5) / 4, 0]])
     assert np.allclose(mlps, [4 / 8])

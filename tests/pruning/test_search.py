@@ -42,7 +42,9 @@ def test_all_equal_weights_go_one_share_at_a_time():
 def test_ordering_against_a_sort(values, data):
     count = data.draw(st.integers(0, len(values)))
     pruned = sorted(range(len(values)), key=lambda i: (abs(values[i]), i))[: len(values) - count]
-    assert kept(Ordering({"a": np.array(values)}).keep(count)) == [int(i not in pruned) for i in range(len(values))]
+    assert kept(Ordering({"a": np.array(values)}).keep(count)) == [
+        int(i not in pruned) for i in range(len(values))
+    ]
 
 
 def test_m_pruning_in_the_head():
@@ -63,11 +65,19 @@ def test_the_authors_limit_never_keeps_its_last_mask():
 
 def test_what_m_pruning_may_touch(tiny):
     names = [name for name, _ in tiny[0].named_parameters()]
-    code, everything, weights = (gates.prunable(names, which) for which in ("code", "all", "weights"))
+    code, everything, weights = (
+        gates.prunable(names, which) for which in ("code", "all", "weights")
+    )
     assert (len(code), len(everything), len(weights)) == (3 * 11, 3 * 12, 3 * 6)
-    assert set(everything) - set(code) == {f"encoder.encoder.layer.{i}.output.dense.bias" for i in range(3)}
+    assert set(everything) - set(code) == {
+        f"encoder.encoder.layer.{i}.output.dense.bias" for i in range(3)
+    }
     assert "encoder.encoder.layer.0.attention.output.dense.bias" in code
-    assert not any(part in name for name in everything for part in ("LayerNorm", "embeddings", "pooler", "classifier"))
+    assert not any(
+        part in name
+        for name in everything
+        for part in ("LayerNorm", "embeddings", "pooler", "classifier")
+    )
 
 
 def test_drop_lowest_in_the_head():
@@ -75,7 +85,9 @@ def test_drop_lowest_in_the_head():
     scores = Importance(np.array([[0.3, 0.1, 0.2], [0.1, 0.0, 0.9]]), np.array([0.5, 0.4]))
     dropped = drop_lowest(mask, scores, 2, 1)
     assert dropped == Mask([[1, 0, 1], [0, 0, 1]], [1, 0]), "units that are off are ignored"
-    assert drop_lowest(mask, scores, 1, 0) == Mask([[1, 0, 1], [1, 0, 1]], [1, 1]), "ties go to the lower layer"
+    assert drop_lowest(mask, scores, 1, 0) == Mask([[1, 0, 1], [1, 0, 1]], [1, 1]), (
+        "ties go to the lower layer"
+    )
     assert drop_lowest(mask, scores, 99, 99) == Mask(np.zeros((2, 3)), np.zeros(2))
 
 
@@ -110,7 +122,12 @@ def test_the_phases_of_the_joint_mode():
 
 def test_heads_and_mlps_modes():
     heads = by_importance(Mask.full(2, 10), toy(lambda m: float(m.n_heads > 15)), "heads")
-    assert [r.mask.n_heads for r in heads.rounds] == [20, 18, 16, 14] and heads.good.mask.n_mlps == 2
+    assert [r.mask.n_heads for r in heads.rounds] == [
+        20,
+        18,
+        16,
+        14,
+    ] and heads.good.mask.n_mlps == 2
     mlps = by_importance(Mask.full(2, 10), toy(lambda m: 1.0), "mlps")
     assert [r.mask.n_mlps for r in mlps.rounds] == [2, 1, 0] and mlps.good.mask.n_heads == 20
     with pytest.raises(ValueError, match="'both'.*joint, heads, mlps"):
@@ -123,7 +140,9 @@ def test_importance_at_the_start_of_a_phase():
 
     def measure(mask, floor):
         score = float(mask.n_mlps >= 1)
-        return score, Importance(np.stack([order[mask.n_mlps]] * 2), np.array([1.0, 2])) if score >= floor else None
+        return score, Importance(
+            np.stack([order[mask.n_mlps]] * 2), np.array([1.0, 2])
+        ) if score >= floor else None
 
     first = {
         start: by_importance(Mask.full(2, 10), measure, "joint", Structured(start=start))
@@ -134,7 +153,9 @@ def test_importance_at_the_start_of_a_phase():
 
 
 def test_a_full_model_at_or_below_chance_loses_everything():
-    trail = by_importance(Mask.full(2, 10), toy(lambda m: 0.34 if m.n_heads + m.n_mlps == 22 else 0.56))
+    trail = by_importance(
+        Mask.full(2, 10), toy(lambda m: 0.34 if m.n_heads + m.n_mlps == 22 else 0.56)
+    )
     assert trail.good.mask == Mask(np.zeros((2, 10)), np.zeros(2))
     zero = by_magnitude({"w": np.arange(1.0, 11)}, lambda mask: 0.0)
     assert zero.good.mask.kept == 0
@@ -148,20 +169,30 @@ def test_floors():
 
 
 @settings(deadline=None)
-@given(st.lists(st.floats(-1, 1), min_size=60, max_size=60), st.sampled_from(["joint", "heads", "mlps"]))
+@given(
+    st.lists(st.floats(-1, 1), min_size=60, max_size=60),
+    st.sampled_from(["joint", "heads", "mlps"]),
+)
 def test_the_good_mask_is_never_under_the_floor_and_only_ever_shrinks(scores, mode):
     values = iter(scores)
     trail = by_importance(Mask.full(2, 10), toy(lambda m: next(values)), mode)
     assert trail.good.score >= trail.floor
     good = [r for r in trail.rounds if r.accepted]
     for before, after in zip(good, good[1:], strict=False):
-        assert not (after.mask.heads & ~before.mask.heads).any() and not (after.mask.mlps & ~before.mask.mlps).any()
+        assert (
+            not (after.mask.heads & ~before.mask.heads).any()
+            and not (after.mask.mlps & ~before.mask.mlps).any()
+        )
 
 
 def test_a_trail_survives_the_store():
     trail = by_importance(Mask.full(2, 10), toy(lambda m: float(m.n_heads >= 14)))
     again = Trail.from_tensors(*trail.to_tensors())
-    assert (again.floor, again.good.mask, again.good.score) == (trail.floor, trail.good.mask, trail.good.score)
+    assert (again.floor, again.good.mask, again.good.score) == (
+        trail.floor,
+        trail.good.mask,
+        trail.good.score,
+    )
     assert [(r.phase, r.mask, r.score, r.accepted) for r in again.rounds] == [
         (r.phase, r.mask, r.score, r.accepted) for r in trail.rounds
     ]
@@ -173,7 +204,9 @@ def test_a_trail_survives_the_store():
             assert before.importance is after.importance is None
 
 
-@pytest.mark.parametrize("wrong", [{"estimater": "running"}, {"estimator": "runing"}, {"step": "0.1"}])
+@pytest.mark.parametrize(
+    "wrong", [{"estimater": "running"}, {"estimator": "runing"}, {"step": "0.1"}]
+)
 def test_a_wrong_choice_is_an_error(wrong):
     with pytest.raises(ValidationError):
         Structured(**wrong)

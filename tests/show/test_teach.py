@@ -25,7 +25,11 @@ def test_the_checker_says_what_is_wrong_and_never_raises(capsys):
 
 
 def test_rows_of_which_the_same_is_said_are_said_once():
-    results = {"CoLA": {"about": "a folder"}, "RTE": {"about": "the hub"}, "MRPC": {"about": "a folder"}}
+    results = {
+        "CoLA": {"about": "a folder"},
+        "RTE": {"about": "the hub"},
+        "MRPC": {"about": "a folder"},
+    }
     assert teach.rows(results) == "CoLA, MRPC: a folder; RTE: the hub"
 
 

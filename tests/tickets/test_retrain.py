@@ -15,7 +15,7 @@ from lib.model import baselines, train
 from lib.model.batches import encode, training_batches
 from lib.model.classifier import SentenceClassifier, example_losses
 from lib.model.recipes import RECIPES
-from lib.model.vocabulary import Occurring, word_embeddings
+from lib.model.vocabulary import OccurringWords, word_embeddings
 from lib.pruning import gates
 from lib.pruning.compact import compact
 from lib.pruning.masks import Mask, WeightMask
@@ -45,8 +45,10 @@ def subject():
     """A tiny model with its rows, as if notebook 01 had left it."""
     encoder, tokenizer, _ = sources.encoder("tiny", ["tiny"])
     model = SentenceClassifier(encoder, 2, "cls", torch.Generator().manual_seed(1))
-    text = sources.text("SST-2", ["tiny"])
-    return FineTuned("SST-2", model, encode(text.dev, tokenizer), 0.5, encode(text.train[:200], tokenizer))
+    text = sources.rows("SST-2", ["tiny"])
+    return FineTuned(
+        "SST-2", model, encode(text.dev, tokenizer), 0.5, encode(text.train[:200], tokenizer)
+    )
 
 
 def test_removed_and_masked_subnetworks_have_the_same_logits_and_take_the_same_step(start, tiny):
@@ -74,10 +76,14 @@ def test_what_was_removed_would_not_have_moved(start, tiny):
     assert moved[[1, 3]].max() == 0 < moved[[0, 2]].min()
 
 
-def test_pruned_weights_are_exactly_0_after_every_step_and_the_others_train(start, tiny, monkeypatch):
+def test_pruned_weights_are_exactly_0_after_every_step_and_the_others_train(
+    start, tiny, monkeypatch
+):
     names = gates.prunable(dict(start.named_parameters()))
     draw = np.random.default_rng(0)
-    keep = WeightMask.of({n: draw.random(p.shape) < 0.5 for n, p in start.named_parameters() if n in names})
+    keep = WeightMask.of(
+        {n: draw.random(p.shape) < 0.5 for n, p in start.named_parameters() if n in names}
+    )
     steps, original = [], torch.optim.AdamW.step
 
     def step(optimizer, *arguments):
@@ -117,7 +123,9 @@ def first_rows(data, count):
 
 def plain_fit(model, data, recipe, seed):
     """What train.fit does, without leaving out the words that do not occur."""
-    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, eps=1e-8, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=recipe.learning_rate, eps=1e-8, weight_decay=0.0
+    )
     steps = recipe.epochs * -(-len(data) // recipe.batch_size)
     decay = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
     order = torch.Generator().manual_seed(seed)
@@ -142,7 +150,7 @@ def test_leaving_out_words_that_do_not_occur_gives_the_same_model(start, tiny):
     for (name, a), b in zip(ours.named_parameters(), plain.parameters(), strict=True):
         assert torch.allclose(a, b, atol=1e-9), name
     table, before = word_embeddings(ours).weight, word_embeddings(start).weight
-    used = Occurring(word_embeddings(start), some).words
+    used = OccurringWords(word_embeddings(start), some).words
     unused = np.setdiff1d(np.arange(len(table)), used.numpy())
     assert len(unused) > 5 and torch.equal(table[unused], before[unused])
     assert not torch.equal(table[used], before[used])
@@ -161,12 +169,23 @@ def test_the_model_is_whole_between_epochs_and_afterwards(start, tiny):
 
 def test_a_subnetwork_is_trained_and_the_start_stays(subject):
     before = copy.deepcopy(subject.model.state_dict())
-    result = retrain.subnetwork(subject, subject.model, MASK, replace(FAST, epochs=4), seed=0, scored_from=3)
-    assert list(result.by_epoch) == [3, 4] and result.score == result.by_epoch[4] and len(result.losses) == 4
+    result = retrain.subnetwork(
+        subject, subject.model, MASK, replace(FAST, epochs=4), seed=0, scored_from=3
+    )
+    assert (
+        list(result.by_epoch) == [3, 4]
+        and result.score == result.by_epoch[4]
+        and len(result.losses) == 4
+    )
     assert result.losses[-1] < result.losses[0]
-    assert all(torch.equal(a, b) for a, b in zip(before.values(), subject.model.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(before.values(), subject.model.state_dict().values(), strict=True)
+    )
     again = retrain.subnetwork(subject, subject.model, MASK, replace(FAST, epochs=4), seed=0)
-    assert again.score == result.score and again.losses == result.losses, "scoring on the way changes nothing"
+    assert again.score == result.score and again.losses == result.losses, (
+        "scoring on the way changes nothing"
+    )
     assert list(again.by_epoch) == [4]
 
 
@@ -199,13 +218,17 @@ def test_where_retraining_starts(subject):
 def test_one_training_depends_on_its_own_facts_only(outputs):
     place = Place("p", "05_retrain_tickets", "SST-2", 1, "of the notebook")
     made = {"parameters": {"train_rows": 5, "dev_rows": 5}, "encoder": "e", "rows": "r"}
-    key = lambda **facts: retrain.place_of(place, made, FAST, **facts).fingerprint  # noqa: E731
+    key = lambda **facts: retrain.training_place(place, made, FAST, **facts).fingerprint  # noqa: E731
     assert key(mask="a") == key(mask="a") != key(mask="b")
-    elsewhere = retrain.place_of(replace(place, fingerprint="after an edit"), made, FAST, mask="a")
+    elsewhere = retrain.training_place(
+        replace(place, fingerprint="after an edit"), made, FAST, mask="a"
+    )
     assert elsewhere.fingerprint == key(mask="a"), "an edited notebook trains nothing again"
-    assert retrain.place_of(replace(place, seed=2), made, FAST, mask="a").fingerprint != key(mask="a")
+    assert retrain.training_place(replace(place, seed=2), made, FAST, mask="a").fingerprint != key(
+        mask="a"
+    )
     elsewhere.save("x.json", 1)
-    assert retrain.place_of(place, made, FAST, mask="a").load_or("x.json", pytest.fail) == 1
+    assert retrain.training_place(place, made, FAST, mask="a").load_or("x.json", pytest.fail) == 1
 
 
 # --- baselines ----------------------------------------------------------------------------------------------------
@@ -229,26 +252,33 @@ def test_cbow_of_a_pair_by_hand():
     with torch.no_grad():
         features = torch.cat([u, v, (u - v).abs(), u * v])
         by_hand = model.classifier(model.hidden(features))
-        assert torch.allclose(model(**encode(rows, tokenizer).batch([0, 1])[0])[0], by_hand, atol=1e-6)
+        assert torch.allclose(
+            model(**encode(rows, tokenizer).batch([0, 1])[0])[0], by_hand, atol=1e-6
+        )
 
 
 @pytest.mark.parametrize("kind", baselines.KINDS)
 @pytest.mark.parametrize("pair", [True, False])
 def test_baselines_do_not_see_padding(kind, pair):
     model, tokenizer, _ = baseline(kind, pair=pair)
-    rows = [{"sentence1": "the cat", "label": 0}, {"sentence1": "the happy dog runs in the garden", "label": 1}]
+    rows = [
+        {"sentence1": "the cat", "label": 0},
+        {"sentence1": "the happy dog runs in the garden", "label": 1},
+    ]
     if pair:
         rows = [{**row, "sentence2": row["sentence1"]} for row in rows]
     data = encode(rows, tokenizer)
     with torch.no_grad():
-        assert torch.allclose(model(**data.batch([0, 1])[0])[0], model(**data.batch([0])[0])[0], atol=1e-6)
+        assert torch.allclose(
+            model(**data.batch([0, 1])[0])[0], model(**data.batch([0])[0])[0], atol=1e-6
+        )
 
 
 @pytest.mark.parametrize("kind", baselines.KINDS)
 def test_baselines_learn_and_frozen_embeddings_stay(kind, subject):
     for learned in (False, True):
         model, _, table = baseline(kind, learned, pair=False)
-        result = retrain.trained(subject, model, baselines.RECIPE, 0)
+        result = retrain.train_and_score(subject, model, baselines.RECIPE, 0)
         assert result.score > 0.65, "above chance on template sentences"
         assert torch.equal(model.encoder.table.weight, table.weight) != learned
     assert table.weight.requires_grad, "the encoder's own table is left alone"

@@ -8,7 +8,14 @@ from hypothesis.extra.numpy import arrays
 
 from lib.pruning.masks import Mask, WeightMask
 from lib.tickets import subnetworks
-from lib.tickets.subnetworks import Retraining, bad_units, bad_weights, random_units, random_weights, super_units
+from lib.tickets.subnetworks import (
+    Retraining,
+    bad_units,
+    bad_weights,
+    random_units,
+    random_weights,
+    super_units,
+)
 
 SEEDS = st.integers(0, 10_000)
 HEADS = st.tuples(st.integers(1, 5), st.integers(1, 6))
@@ -47,7 +54,9 @@ def test_bad_holds_all_that_was_pruned_or_nothing_else(good, seed):
     for kept, other in ((good.heads, bad.heads), (good.mlps, bad.mlps)):
         if (~kept).sum() <= kept.sum():
             assert other[~kept].all(), "it fits, so all of it is there"
-            assert (other & kept).sum() == 2 * kept.sum() - kept.size, "and no more survivors than are missing"
+            assert (other & kept).sum() == 2 * kept.sum() - kept.size, (
+                "and no more survivors than are missing"
+            )
         else:
             assert not (other & kept).any(), "there is enough, so no survivor is needed"
 
@@ -72,7 +81,9 @@ def test_weights_are_as_many_and_bad_ones_hold_the_pruned(good, seed):
 def test_super_survivors_survive_everywhere_and_the_others_are_as_many(masks, seed, how):
     heads, mlps = masks
     three = super_units(heads, mlps, seed, how)
-    assert np.array_equal(three["good"].heads, heads.all(0)) and np.array_equal(three["good"].mlps, mlps.all(0))
+    assert np.array_equal(three["good"].heads, heads.all(0)) and np.array_equal(
+        three["good"].mlps, mlps.all(0)
+    )
     assert size(three["good"]) == size(three["random"]) == size(three["bad"])
     for part, of_all in (("heads", heads), ("mlps", mlps)):
         good, random, bad = (getattr(three[kind], part) for kind in ("good", "random", "bad"))
@@ -84,7 +95,9 @@ def test_super_survivors_survive_everywhere_and_the_others_are_as_many(masks, se
             assert not (random & bad).any()
         if how == "rank" and bad.any() and not bad.all():
             counts = of_all.sum(0)
-            assert counts[bad].max() <= counts[~bad].min(), "no unit outside bad survives in fewer seeds"
+            assert counts[bad].max() <= counts[~bad].min(), (
+                "no unit outside bad survives in fewer seeds"
+            )
 
 
 @given(seeds_of_goods(), SEEDS)
@@ -93,15 +106,21 @@ def test_nothing_leaks_from_one_seed_to_the_next(masks, seed):
     for other in range(3):
         super_units(*masks, other)
     assert super_units(*masks, seed) == alone
-    assert all((alone["good"] == super_units(*masks, other)["good"]) for other in range(3)), "good knows no seed"
+    assert all((alone["good"] == super_units(*masks, other)["good"]) for other in range(3)), (
+        "good knows no seed"
+    )
 
 
 def test_every_choice_is_as_likely_as_any_other():
     good = Mask([[1, 0], [1, 0]], [1, 0])
     drawn = np.mean([random_units(good, seed).heads for seed in range(2000)], axis=0)
     assert np.allclose(drawn, 0.5, atol=0.05)
-    weights = WeightMask.of({"a": np.array([True, False, False]), "b": np.array([True] + 5 * [False])})
-    drawn = np.mean([np.r_[(m := random_weights(weights, seed))["a"], m["b"]] for seed in range(3000)], axis=0)
+    weights = WeightMask.of(
+        {"a": np.array([True, False, False]), "b": np.array([True] + 5 * [False])}
+    )
+    drawn = np.mean(
+        [np.r_[(m := random_weights(weights, seed))["a"], m["b"]] for seed in range(3000)], axis=0
+    )
     assert np.allclose(drawn, 2 / 9, atol=0.04)
 
 
@@ -114,7 +133,9 @@ def test_random_and_bad_of_one_seed_do_not_follow_one_another():
 def test_nothing_pruned_and_everything_pruned():
     for kept in (np.ones, np.zeros):
         good = Mask(kept((2, 3), bool), kept(2, bool))
-        assert random_units(good, 0) == bad_units(good, 0) == good, "there is only one mask of that size"
+        assert random_units(good, 0) == bad_units(good, 0) == good, (
+            "there is only one mask of that size"
+        )
         three = super_units(good.heads[None], good.mlps[None], 0)
         assert set(three.values()) == {good}
         weights = WeightMask.of({"a": kept((2, 3), bool)})
@@ -128,18 +149,31 @@ def test_share_draws_each_unit_by_itself_as_the_authors_code_does():
 
 
 def test_bad_super_survivors_of_the_authors_code_may_hold_survivors_of_some_seeds():
-    heads = np.array([[[1, 1, 1, 0]], [[1, 1, 0, 0]]], bool)  # two super-survivors, one never, one once
+    heads = np.array(
+        [[[1, 1, 1, 0]], [[1, 1, 0, 0]]], bool
+    )  # two super-survivors, one never, one once
     mlps = np.ones((2, 1), bool)
     bad = [super_units(heads, mlps, seed, "never")["bad"].heads[0] for seed in range(20)]
-    assert all(mask[3] for mask in bad) and {tuple(np.flatnonzero(mask)) for mask in bad} == {(0, 3), (1, 3), (2, 3)}
-    assert {tuple(np.flatnonzero(super_units(heads, mlps, s)["bad"].heads[0])) for s in range(20)} == {(2, 3)}
+    assert all(mask[3] for mask in bad) and {tuple(np.flatnonzero(mask)) for mask in bad} == {
+        (0, 3),
+        (1, 3),
+        (2, 3),
+    }
+    assert {
+        tuple(np.flatnonzero(super_units(heads, mlps, s)["bad"].heads[0])) for s in range(20)
+    } == {(2, 3)}
 
 
 def test_the_smallest_weights_by_hand():
     weights = {"a": np.array([[0.5, -0.1], [0.2, -0.9]]), "b": np.array([0.3, 0.4])}
-    good = WeightMask.of({"a": np.array([[True, False], [False, True]]), "b": np.array([False, False])})
+    good = WeightMask.of(
+        {"a": np.array([[True, False], [False, True]]), "b": np.array([False, False])}
+    )
     smallest = subnetworks.smallest_weights(good, weights)
-    assert smallest["a"].tolist() == [[False, True], [True, False]] and smallest["b"].tolist() == [False, False]
+    assert smallest["a"].tolist() == [[False, True], [True, False]] and smallest["b"].tolist() == [
+        False,
+        False,
+    ]
 
 
 def test_more_than_there_is_cannot_be_drawn():
@@ -160,7 +194,9 @@ def test_the_authors_own_masks_have_bad_ones(published, task):
     assert three["good"].n_heads == {"CoLA": 34, "WNLI": 0}[task]
     for seed, (h, m) in enumerate(zip(heads, mlps, strict=True)):
         good = Mask(h, m)
-        assert size(bad_units(good, seed)) == size(good) and size(three["bad"]) == size(three["good"])
+        assert size(bad_units(good, seed)) == size(good) and size(three["bad"]) == size(
+            three["good"]
+        )
 
 
 settings.register_profile("ours", deadline=None, max_examples=60)

@@ -21,7 +21,7 @@ SOURCES = {"folder": folder, "pip": pip, "hub": hub, "tiny": tiny}
 
 
 @dataclass(frozen=True)
-class Text:
+class Rows:
     """A task's rows: dicts with sentence1, sentence2 (pairs only) and label (Hugging Face's convention).
 
     origin: where they come from, with a checksum where there is one. about: what a reader must know of these rows.
@@ -32,9 +32,11 @@ class Text:
     origin: str
     about: str
 
-    def capped(self, train_rows: int | None, dev_rows: int | None) -> "Text":
+    def capped(self, train_rows: int | None, dev_rows: int | None) -> "Rows":
         """At most so many rows of each; always the same ones, whatever the seed of an experiment."""
-        return Text(_sample(self.train, train_rows), _sample(self.dev, dev_rows), self.origin, self.about)
+        return Rows(
+            _sample(self.train, train_rows), _sample(self.dev, dev_rows), self.origin, self.about
+        )
 
 
 def _sample(rows: list[dict], count: int | None) -> list[dict]:
@@ -44,12 +46,14 @@ def _sample(rows: list[dict], count: int | None) -> list[dict]:
     return [rows[i] for i in np.sort(chosen)]
 
 
-def text(task: str, order: Sequence[str]) -> Text:
+def rows(task: str, order: Sequence[str]) -> Rows:
     """The rows of a GLUE task from the first source in `order` that has them; LookupError says why none has."""
     if task not in TASKS:
         raise LookupError(f"there is no GLUE task {task!r}; the tasks are {', '.join(TASKS)}")
-    _, (train, dev, origin, about) = _first(order, f"rows of {task}", lambda source: source.text(task))
-    return Text(train, dev, origin, about)
+    _, (train, dev, origin, about) = _first(
+        order, f"rows of {task}", lambda source: source.rows(task)
+    )
+    return Rows(train, dev, origin, about)
 
 
 def encoder(name: str, order: Sequence[str]):
@@ -66,7 +70,7 @@ def locate(name: str, tasks: Sequence[str], order: Sequence[str]) -> dict[str, s
     Archives are fetched on the way, so that nothing is downloaded twice at once.
     """
     found = {"encoder": _first(order, f"encoder {name}", lambda source: source.prepare(name))[1]}
-    return found | {task: text(task, order).origin for task in tasks}
+    return found | {task: rows(task, order).origin for task in tasks}
 
 
 def _first(order: Sequence[str], what: str, ask: Callable):

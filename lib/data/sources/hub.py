@@ -31,10 +31,12 @@ def _require() -> None:
     except HTTPError:
         return  # it answered
     except OSError as fault:
-        raise Unavailable(f"the hub cannot be reached ({getattr(fault, 'reason', fault)})") from None
+        raise Unavailable(
+            f"the hub cannot be reached ({getattr(fault, 'reason', fault)})"
+        ) from None
 
 
-def text(task: str) -> tuple[list[dict], list[dict], str, str]:
+def rows(task: str) -> tuple[list[dict], list[dict], str, str]:
     """(train rows, dev rows, origin, about) of a task; MNLI's dev set is the matched one."""
     _require()
     import datasets
@@ -42,18 +44,28 @@ def text(task: str) -> tuple[list[dict], list[dict], str, str]:
     name = task.lower().replace("-", "")
     try:
         splits = datasets.load_dataset("nyu-mll/glue", name)
-    except Exception as fault:  # the client raises dozens of kinds; each means that it is not to be had
+    except (
+        Exception
+    ) as fault:  # the client raises dozens of kinds; each means that it is not to be had
         raise Unavailable(f"nyu-mll/glue {name} could not be loaded ({fault})") from None
     first, second = COLUMNS.get(task, ("sentence1", "sentence2"))
     number = int if TASKS[task].labels else float
     rows = [
         [
-            {"sentence1": row[first], **({"sentence2": row[second]} if second else {}), "label": number(row["label"])}
+            {
+                "sentence1": row[first],
+                **({"sentence2": row[second]} if second else {}),
+                "label": number(row["label"]),
+            }
             for row in splits[split]
         ]
         for split in ("train", "validation_matched" if task == "MNLI" else "validation")
     ]
-    return *rows, f"hub nyu-mll/glue {name} {splits['train']._fingerprint}", "GLUE as the hub has it"
+    return (
+        *rows,
+        f"hub nyu-mll/glue {name} {splits['train']._fingerprint}",
+        "GLUE as the hub has it",
+    )
 
 
 def encoder(name: str):

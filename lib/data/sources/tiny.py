@@ -20,7 +20,7 @@ OTHERS = ["the", "a", "in", "today"]
 TRAIN_ROWS, DEV_ROWS = 600, 160
 
 
-def text(task: str) -> tuple[list[dict], list[dict], str, str]:
+def rows(task: str) -> tuple[list[dict], list[dict], str, str]:
     """(train rows, dev rows, origin, about) of a made-up task with the columns and labels of a GLUE task."""
     draw = np.random.default_rng(zlib.crc32(task.encode()))
     rows: dict[tuple, dict] = {}
@@ -28,18 +28,24 @@ def text(task: str) -> tuple[list[dict], list[dict], str, str]:
         row = _pair(draw, task) if TASKS[task].pair else _single(draw)
         rows.setdefault((row["sentence1"], row.get("sentence2")), row)
     rows = list(rows.values())
-    return rows[DEV_ROWS:], rows[:DEV_ROWS], "made in memory", f"template sentences, not {task}: for tests only"
+    return (
+        rows[DEV_ROWS:],
+        rows[:DEV_ROWS],
+        "made in memory",
+        f"template sentences, not {task}: for tests only",
+    )
 
 
 def _sentence(draw, animal: str, mood: str) -> str:
-    return (
-        f"the {mood} {animal} {draw.choice(ACTIONS)} in the {draw.choice(PLACES)} {draw.choice(['', 'today'])}".strip()
-    )
+    return f"the {mood} {animal} {draw.choice(ACTIONS)} in the {draw.choice(PLACES)} {draw.choice(['', 'today'])}".strip()
 
 
 def _single(draw) -> dict:
     label = int(draw.integers(2))
-    return {"sentence1": _sentence(draw, draw.choice(ANIMALS), draw.choice(GOOD if label else BAD)), "label": label}
+    return {
+        "sentence1": _sentence(draw, draw.choice(ANIMALS), draw.choice(GOOD if label else BAD)),
+        "label": label,
+    }
 
 
 def _pair(draw, task: str) -> dict:

@@ -46,17 +46,34 @@ def _bars(axes: Axes, panel: Bars, full_label: str) -> None:
     for offset, state, colour in ((-0.2, "pruned", GREY), (0.2, "retrained", BLUE)):
         errors = panel.deviations[state].fillna(0)
         axes.bar(at + offset, panel.means[state], 0.38, color=colour, label=state, zorder=2)
-        axes.errorbar(at + offset, panel.means[state], errors, fmt="none", ecolor="0.2", elinewidth=1, zorder=3)
+        axes.errorbar(
+            at + offset,
+            panel.means[state],
+            errors,
+            fmt="none",
+            ecolor="0.2",
+            elinewidth=1,
+            zorder=3,
+        )
     axes.axhline(panel.full, color="0.2", linestyle="--", linewidth=1, label=full_label, zorder=4)
     if np.isfinite(panel.majority):
-        axes.axhline(panel.majority, color="0.2", linestyle=":", linewidth=1.2, label="majority class", zorder=4)
+        axes.axhline(
+            panel.majority,
+            color="0.2",
+            linestyle=":",
+            linewidth=1.2,
+            label="majority class",
+            zorder=4,
+        )
     if (panel.means < 0).any(axis=None):
         axes.axhline(0, color="0.2", linewidth=0.6, zorder=1)
     axes.set_xticks(at, panel.means.index)
     axes.set_title(panel.title, fontsize=9)
 
 
-def epochs(scores: Mapping[str, pd.DataFrame], metrics: Mapping[str, str], good: Mapping[str, float]) -> Figure:
+def epochs(
+    scores: Mapping[str, pd.DataFrame], metrics: Mapping[str, str], good: Mapping[str, float]
+) -> Figure:
     """Notebook 06: bad subnetworks trained longer, epoch by epoch (Fig. 16).
 
     scores: {task: a row a seed, a column an epoch}; good: the retrained good subnetworks' mean scores.
@@ -64,7 +81,19 @@ def epochs(scores: Mapping[str, pd.DataFrame], metrics: Mapping[str, str], good:
     figure, panels = panels_of(len(scores), 3.5, 2.4, above=0.6)
     for axes, (task, table) in zip(panels, scores.items(), strict=True):
         axes.plot(table.columns, table.T, color=GREY, linewidth=0.8)
-        axes.plot(table.columns, table.mean(), color=BLUE, marker="o", label="mean of the seeds (grey: each)")
-        axes.axhline(good[task], color=GREEN, linestyle="--", linewidth=1, label="good subnetworks, retrained")
+        axes.plot(
+            table.columns,
+            table.mean(),
+            color=BLUE,
+            marker="o",
+            label="mean of the seeds (grey: each)",
+        )
+        axes.axhline(
+            good[task],
+            color=GREEN,
+            linestyle="--",
+            linewidth=1,
+            label="good subnetworks, retrained",
+        )
         axes.set(title=task, xlabel="epoch", ylabel=f"{metrics[task]} on dev", xticks=table.columns)
     return legend_below(finish(figure), ncols=2)

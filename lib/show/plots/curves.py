@@ -14,7 +14,9 @@ from lib.show.plots.style import BLUE, GREEN, GREY, ORANGE, finish
 MODE_COLOURS = {"joint": BLUE, "heads": ORANGE, "mlps": GREEN}
 
 
-def score_spread(resampled: np.ndarray, full: float, lines: Mapping[str, float], metric: str, task: str) -> Figure:
+def score_spread(
+    resampled: np.ndarray, full: float, lines: Mapping[str, float], metric: str, task: str
+) -> Figure:
     """Notebook 01: how far the full score would wander on other dev sets of this size, beside other scores.
 
     resampled: float [samples], scores on bootstrap samples of dev; lines: {name: score} to mark.
@@ -34,7 +36,12 @@ def score_spread(resampled: np.ndarray, full: float, lines: Mapping[str, float],
     for (name, value), (colour, style) in zip(lines.items(), styles, strict=False):
         if np.isfinite(value):
             axes.axvline(value, color=colour, linestyle=style, label=f"{name}: {value:.3f}")
-    axes.set(xlabel=f"{metric} on dev", ylabel="samples", title=f"{task}: the full model", xlim=(low - 0.03, 1.01))
+    axes.set(
+        xlabel=f"{metric} on dev",
+        ylabel="samples",
+        title=f"{task}: the full model",
+        xlim=(low - 0.03, 1.01),
+    )
     axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1))
     return finish(figure)
 
@@ -74,7 +81,9 @@ def magnitude(
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), width_ratios=(1, 1.15))
     _floor(left, float(table["score"].iloc[0]), floor, metric)
     trail(left, table, BLUE, "smallest weights removed")
-    left.scatter(*zip(*random, strict=True), marker="x", color=GREY, label="random weights removed", zorder=3)
+    left.scatter(
+        *zip(*random, strict=True), marker="x", color=GREY, label="random weights removed", zorder=3
+    )
     left.set(xlabel="weights left", title=title)
     left.legend(frameon=False, fontsize=8)
     units(right, heads, mlps, "share of weights that survive", form=".2f", span=None)
@@ -98,11 +107,19 @@ def structured(
     for mode, table in tables.items():
         trail(left, table, MODE_COLOURS[mode], MODE_NAMES[mode])
     if random:
-        left.scatter(*zip(*random, strict=True), marker="x", color=GREY, label="random units, same size", zorder=3)
+        left.scatter(
+            *zip(*random, strict=True),
+            marker="x",
+            color=GREY,
+            label="random units, same size",
+            zorder=3,
+        )
     left.set(xlabel="encoder weights left", title=title)
     left.legend(frameon=False, fontsize=8)
     right.hist(head_importance.ravel(), bins=20, color=BLUE, alpha=0.6)
     right.set(
-        xlabel="importance of a head (ℓ2-normalised in its layer)", ylabel="heads", title="full model, iteration 1"
+        xlabel="importance of a head (ℓ2-normalised in its layer)",
+        ylabel="heads",
+        title="full model, iteration 1",
     )
     return finish(figure)

@@ -44,7 +44,12 @@ def units(
         grid, ax=axes, vmin=low, vmax=high, cmap="Blues", cbar=False, linewidths=0.5, linecolor="white",
         annot=labels, fmt="", annot_kws={"fontsize": 5.5 if spread is not None else 6.5},
     )  # fmt: skip
-    axes.set_xticks(np.r_[np.arange(width), width + 1] + 0.5, [*map(str, range(width)), "MLP"], rotation=0, fontsize=7)
+    axes.set_xticks(
+        np.r_[np.arange(width), width + 1] + 0.5,
+        [*map(str, range(width)), "MLP"],
+        rotation=0,
+        fontsize=7,
+    )
     axes.set_yticks(np.arange(layers) + 0.5, range(layers), rotation=0, fontsize=7)
     axes.set(xlabel="head", ylabel="layer", title=title)
 
@@ -60,7 +65,9 @@ class Panel:
 
 
 def panel(
-    heads: tuple[np.ndarray, np.ndarray], mlps: tuple[np.ndarray, np.ndarray], span: tuple[float, float] | None = None
+    heads: tuple[np.ndarray, np.ndarray],
+    mlps: tuple[np.ndarray, np.ndarray],
+    span: tuple[float, float] | None = None,
 ) -> Panel:
     """A panel from (mean, deviation) of heads and of MLPs."""
     return Panel(heads[0], mlps[0], (heads[1], mlps[1]), span)
@@ -69,7 +76,9 @@ def panel(
 def unit_panels(panels: Mapping[str, Panel]) -> Figure:
     """Notebook 04: heat maps side by side. panels: {title: panel}."""
     layers = next(iter(panels.values())).heads.shape[0]
-    figure, axes = plt.subplots(1, len(panels), figsize=(6.6 * len(panels), 0.9 + 0.42 * layers), squeeze=False)
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=(6.6 * len(panels), 0.9 + 0.42 * layers), squeeze=False
+    )
     for ax, (title, one) in zip(axes[0], panels.items(), strict=True):
         units(ax, one.heads, one.mlps, title, ".2f", one.span, one.spread)
     return finish(figure)

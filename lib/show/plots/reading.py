@@ -18,7 +18,15 @@ def survival_counts(counts: Mapping[str, tuple[np.ndarray, np.ndarray]], units: 
     for axes, (title, (there, chance)) in zip(panels, counts.items(), strict=True):
         seeds = np.arange(len(there))
         axes.bar(seeds, there, color=BLUE, alpha=0.8, label="as it is")
-        axes.plot(seeds, chance, color="0.35", marker="o", markersize=4, linewidth=1, label="masks drawn at random")
+        axes.plot(
+            seeds,
+            chance,
+            color="0.35",
+            marker="o",
+            markersize=4,
+            linewidth=1,
+            label="masks drawn at random",
+        )
         axes.set_title(title, fontsize=9)
         axes.set(xlabel="seeds in which a unit survives", ylabel=units, xticks=seeds)
     return legend_below(finish(figure), ncols=2)
@@ -35,7 +43,14 @@ def importance_by_round(
     at = np.arange(len(values))
     draw = np.random.default_rng(0)  # sideways, so that points do not hide one another
     for x, heads in zip(at, values, strict=True):
-        axes.scatter(x + draw.uniform(-0.22, 0.22, len(heads)), heads, s=7, color=BLUE, alpha=0.5, linewidths=0)
+        axes.scatter(
+            x + draw.uniform(-0.22, 0.22, len(heads)),
+            heads,
+            s=7,
+            color=BLUE,
+            alpha=0.5,
+            linewidths=0,
+        )
         axes.hlines(np.median(heads), x - 0.3, x + 0.3, color="0.15", linewidth=1.2)
     axes.set_xticks(at, labels, fontsize=7.5)
     axes.set(ylabel="importance of a head\n(ℓ2-normalised in its layer)", title=title)
@@ -68,7 +83,9 @@ def estimators(kappas: pd.DataFrame, reliabilities: pd.DataFrame) -> Figure:
 def maps(rows: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     """Notebook 08: attention maps. rows: {row's name: {title: map [tokens, tokens]}}; each has its own colours."""
     across = max(map(len, rows.values()))
-    figure, grid = plt.subplots(len(rows), across, figsize=(2.1 * across, 2.35 * len(rows)), squeeze=False)
+    figure, grid = plt.subplots(
+        len(rows), across, figsize=(2.1 * across, 2.35 * len(rows)), squeeze=False
+    )
     for axes_row, (name, shown) in zip(grid, rows.items(), strict=True):
         for axes, (title, one) in zip(axes_row, shown.items(), strict=False):
             axes.imshow(one, cmap="viridis", vmin=0, interpolation="nearest")
@@ -82,14 +99,27 @@ def maps(rows: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
 
 def confusion(tables: Mapping[str, np.ndarray], classes: Sequence[str]) -> Figure:
     """Notebook 08: what labelled maps are taken for. tables: {title: int [label, class given]}."""
-    figure, grid = plt.subplots(1, len(tables), figsize=(4.1 * len(tables) + 0.8, 3.6), sharey=True, squeeze=False)
-    short = [name.replace("vertical+diagonal", "both").replace("heterogeneous", "heterog.") for name in classes]
+    figure, grid = plt.subplots(
+        1, len(tables), figsize=(4.1 * len(tables) + 0.8, 3.6), sharey=True, squeeze=False
+    )
+    short = [
+        name.replace("vertical+diagonal", "both").replace("heterogeneous", "heterog.")
+        for name in classes
+    ]
     for axes, (title, table) in zip(grid[0], tables.items(), strict=True):
         shares = table / np.maximum(table.sum(1, keepdims=True), 1)
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         for row, column in np.ndindex(*table.shape):
             colour = "white" if shares[row, column] > 0.6 else "0.2"
-            axes.text(column, row, table[row, column] or "·", ha="center", va="center", fontsize=9, color=colour)
+            axes.text(
+                column,
+                row,
+                table[row, column] or "·",
+                ha="center",
+                va="center",
+                fontsize=9,
+                color=colour,
+            )
         axes.set_xticks(range(len(short)), short, fontsize=8, rotation=25, ha="right")
         axes.set_yticks(range(len(short)), short, fontsize=8)
         axes.set_title(title, fontsize=9)
@@ -152,11 +182,22 @@ def excess(table: pd.DataFrame, label: str) -> Figure:
     sure, asked = (table["p (Holm)"] < 0.05).to_numpy(), table["p"].notna().to_numpy()
     has = table["from"].notna().to_numpy()
     axes.hlines(at[has], table["from"][has], table["to"][has], color=BLUE, linewidth=1.4)
-    groups = {"p < 0.05 (Holm)": (sure, BLUE, BLUE), "not told from chance": (asked & ~sure, "white", BLUE)}
+    groups = {
+        "p < 0.05 (Holm)": (sure, BLUE, BLUE),
+        "not told from chance": (asked & ~sure, "white", BLUE),
+    }
     groups["cannot be asked: all or nothing is kept"] = (~asked, GREY, GREY)
     for said, (group, fill, edge) in groups.items():
         if group.any():
-            axes.scatter(table["excess"][group], at[group], facecolor=fill, edgecolor=edge, s=30, zorder=3, label=said)
+            axes.scatter(
+                table["excess"][group],
+                at[group],
+                facecolor=fill,
+                edgecolor=edge,
+                s=30,
+                zorder=3,
+                label=said,
+            )
     axes.axvline(0, color="0.3", linestyle="--", linewidth=1)
     axes.set_yticks(at, table["task"] + " · " + table["other task"], fontsize=8)
     axes.set(xlabel=label, ylim=(-0.7, len(table) - 0.3))
@@ -169,9 +210,19 @@ def tree(linkage: np.ndarray, tasks: Sequence[str], title: str) -> Figure:
     from scipy.cluster.hierarchy import dendrogram
 
     figure, axes = plt.subplots(figsize=(6.5, 1 + 0.3 * len(tasks)))
-    dendrogram(linkage, labels=list(tasks), orientation="left", ax=axes, color_threshold=0, above_threshold_color=BLUE)
+    dendrogram(
+        linkage,
+        labels=list(tasks),
+        orientation="left",
+        ax=axes,
+        color_threshold=0,
+        above_threshold_color=BLUE,
+    )
     axes.axvline(1, color=GREY, linestyle="--", linewidth=1)
-    axes.set(xlabel="mean distance, 1 − κ (dashed: alike by chance alone)", xlim=(max(1.1, axes.get_xlim()[0]), 0))
+    axes.set(
+        xlabel="mean distance, 1 − κ (dashed: alike by chance alone)",
+        xlim=(max(1.1, axes.get_xlim()[0]), 0),
+    )
     axes.set_yticklabels(axes.get_yticklabels(), fontsize=9)
     axes.set_title(title, fontsize=9)
     return finish(figure)

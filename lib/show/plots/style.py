@@ -15,7 +15,9 @@ def panels_of(
     """So many panels of a size in inches, at most `columns` a row, and room above; the last row's rest stays empty."""
     across = min(count, columns)
     down = -(-count // across)
-    figure, grid = plt.subplots(down, across, figsize=(width * across, above + height * down), squeeze=False)
+    figure, grid = plt.subplots(
+        down, across, figsize=(width * across, above + height * down), squeeze=False
+    )
     for axes in grid.ravel()[count:]:
         axes.set_axis_off()
     return figure, grid.ravel()[:count]
@@ -32,5 +34,13 @@ def finish(figure: Figure) -> Figure:
 def legend_below(figure: Figure, ncols: int) -> Figure:
     """One legend for all panels, with what the first one shows."""
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=ncols, frameon=False, fontsize=9)
+    figure.legend(
+        handles,
+        labels,
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0),
+        ncols=ncols,
+        frameon=False,
+        fontsize=9,
+    )
     return figure
