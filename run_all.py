@@ -1,9 +1,10 @@
-"""Run the notebooks, in order, each with its parameters; what is already done is skipped.
+"""Run the notebooks in order, each with its parameters, and skip what is already done.
 
 python run_all.py                                    the profile quick: minutes on two cores
-python run_all.py --profile laptop --dry-run         what would run, and for how long
+python run_all.py --profile laptop --dry-run         show what would run, and how long it takes
 python run_all.py --tasks SST-2 --seeds 42 --only 03
-python run_all.py --scheduler tcp://host:8786        on a dask cluster whose workers share the outputs folder
+python run_all.py --set structured.estimator=running --set train_rows=1000
+python run_all.py --scheduler tcp://host:8786        use a dask cluster that shares outputs/
 """
 
 import argparse
@@ -16,7 +17,8 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.table import Table
 
-from chain import estimate, profiles
+from chain import estimate, probe, profiles
+from chain.changes import choose
 from chain.cluster import Cluster
 from chain.display import Display
 from chain.execute import JobSpec, Outcome
@@ -27,7 +29,8 @@ from lib.artefacts.fingerprint import notebook
 from lib.data import sources
 from lib.paper import masks as published
 
-# {notebook: (once for each task and seed, or once for all; the notebooks that it reads from)}; *: of all seeds
+# {notebook: (scope, the notebooks that it reads)}. scope: "each" runs once per task and seed,
+# "once" runs once for all of them. A * after a notebook means: its results of all seeds.
 CHAIN = {
     "01_finetune": ("each", ()),
     "02_magnitude_pruning": ("each", ("01_finetune",)),
@@ -48,17 +51,19 @@ CHAIN = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns the exit status: 0, 1 if a notebook failed, 2 for a mistake in the profile or on the command line."""
+    """Return the exit status: 0, 1 if a notebook failed, 2 for a mistake in the settings."""
     options = _parser().parse_args(arguments)
     console = Console()
     try:
         return run(options, console)
     except (ConfigError, LookupError) as mistake:
-        Console(stderr=True).print(str(mistake), style="red", highlight=False, soft_wrap=True)
+        Console(stderr=True).print(
+            str(mistake), style="red", highlight=False, soft_wrap=True, markup=False
+        )
         return 2
     except KeyboardInterrupt:
         console.print(
-            "Stopped. What was finished stays; the same command goes on from there.", style="yellow"
+            "Stopped. Finished work is kept; the same command continues from there.", style="yellow"
         )
         return 130
 
@@ -68,30 +73,41 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--profile", default="quick", help=f"one of {', '.join(profiles.names())} (default: quick)")
-    add("--tasks", help="only these, as CoLA,SST-2")
-    add("--seeds", help="only these, as 1337,42")
-    add("--only", metavar="03 | 02-04", help="only these notebooks; what they read must be there")
-    add("--jobs", type=int, help="workers of the local cluster (default: one a core, or one a GPU)")
+    add(
+        "--profile",
+        default="quick",
+        help=f"one of {', '.join(profiles.names())}, or the path of a .yaml file (default: quick)",
+    )
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change a key of the profile, as in structured.step=0.2; may be given several times",
+    )
+    add("--as", dest="name", help="the folder under outputs/ for the results of a changed profile")
+    add("--tasks", help="run only these tasks, as in CoLA,SST-2")
+    add("--seeds", help="run only these seeds, as in 1337,42")
+    add("--only", metavar="03 | 02-04", help="run only these notebooks; what they read must exist")
+    add("--jobs", type=int, help="workers of the local cluster (default: one per core or GPU)")
     add("--scheduler", metavar="tcp://…", help="use this dask scheduler instead of a local cluster")
-    add("--force", action="store_true", help="run also what is done")
-    add("--dry-run", action="store_true", help="print the plan with sizes and times, run nothing")
+    add("--force", action="store_true", help="also run what is already done")
+    add("--dry-run", action="store_true", help="print the plan with sizes and times; run nothing")
     add(
         "--keep-going",
         action="store_true",
-        help="let notebooks that sum up go on without the runs that failed",
+        help="let summary notebooks continue without failed runs",
     )
     return parser
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Plan, then execute what is not done yet."""
-    profile = narrowed(profiles.read(options.profile), options.tasks, options.seeds)
+    chosen = choose(options.profile, options.set, options.name)
+    profile = narrowed(chosen.profile, options.tasks, options.seeds)
     for variable in ("GLUE_DIR", "MASKS_DIR"):
-        if os.environ.get(variable):
-            os.environ[variable] = str(
-                Path(os.environ[variable]).expanduser().resolve()
-            )  # kernels run elsewhere
+        if os.environ.get(variable):  # absolute, since kernels run in another folder
+            os.environ[variable] = str(Path(os.environ[variable]).expanduser().resolve())
     if options.jobs is not None and options.jobs < 1:
         raise ConfigError(f"--jobs {options.jobs}: there must be at least one worker")
     try:
@@ -99,35 +115,40 @@ def run(options: argparse.Namespace, console: Console) -> int:
         if masks:
             origins = {}
         elif options.dry_run:
-            origins = recorded_origins(options.profile)
+            origins = recorded_origins(chosen.name)
         else:
             with console.status("looking for the encoder and the rows"):
                 origins = sources.locate(profile.encoder, profile.tasks, profile.look_in)
-        wanted = select(plan(chain, options.profile, profile, origins, masks), chain, options.only)
-    except ValueError as fault:  # a package with another checksum, a row with a label that is none, a mask that is none
+        jobs = plan(chain, chosen.name, profile, origins, masks)
+        wanted = select(jobs, chain, options.only)
+    except ValueError as fault:  # a wrong checksum, an unknown label, a broken mask file
         raise ConfigError(str(fault)) from None
     if options.dry_run:
-        show_plan(console, wanted, profile, options)
+        show_plan(console, wanted, chosen.name, profile, options)
         return 0
-    folder = store.outputs() / options.profile
+    folder = store.outputs() / chosen.name
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock", timeout=0)
     try:
         with lock:
-            return execute(console, wanted, profile, options)
+            chosen.remember()
+            return execute(console, wanted, chosen.name, profile, options)
     except Timeout:
         raise ConfigError(
-            f"another run is writing to {folder}; wait for it, or take another profile"
+            f"another run is writing to {folder}; wait for it, or choose another profile"
         ) from None
 
 
 def what_to_run(profile: Profile, console: Console) -> tuple[dict, list[str]]:
-    """(chain, masks): the whole chain; or, with published masks, the notebooks that read them, and fingerprints."""
+    """(chain, masks): the whole chain without masks, or what runs on published masks.
+
+    The latter is the notebooks that can read them, with the fingerprints of the masks.
+    """
     folder = published.masks_folder(profile.masks_dir)
     if folder is None:
         return CHAIN, []
     found = published.find("", profile.tasks, profile.seeds, folder).values()
-    masks = [one.done()["fingerprint"] for one in found]
+    masks = [record["fingerprint"] for place in found if (record := place.done())]
     if not masks:
         raise ConfigError(
             f"{folder} has no masks of {', '.join(profile.tasks)} with seeds {profile.seeds}"
@@ -156,7 +177,7 @@ def narrowed(profile: Profile, tasks: str | None, seeds: str | None) -> Profile:
 
 
 def recorded_origins(name: str) -> dict[str, str]:
-    """The origins that finished runs have noted; a dry run must not download anything to learn them."""
+    """The origins that finished runs have noted; a dry run downloads nothing to find them."""
     found: dict[str, str] = {}
     for place in store.places(name, "01_finetune"):
         facts = place.done().get("facts", {})
@@ -165,14 +186,15 @@ def recorded_origins(name: str) -> dict[str, str]:
 
 
 def show_plan(
-    console: Console, jobs: list[Job], profile: Profile, options: argparse.Namespace
+    console: Console, jobs: list[Job], name: str, profile: Profile, options: argparse.Namespace
 ) -> None:
-    """The plan as a table: a line for each step and task."""
+    """Print the plan as a table, a line for each notebook and task."""
     cluster = Cluster(options.scheduler, options.jobs, profile.jobs_per_card)
     todo = [job for job in jobs if options.force or not job.done]
-    with console.status("timing this machine, for a minute"):
-        speed = estimate.speed(options.profile, profile, cluster.workers, cluster.cards)
-    expected = {job.name: estimate.seconds(job, profile, speed) for job in todo}
+    with console.status(f"timing this machine, for at most {probe.LIMIT} s"):
+        expected = estimate.estimates(
+            todo, profile, lambda: estimate.speed(name, profile, cluster.workers, cluster.cards)
+        )
     table = Table("notebook", "task", "seeds", "training rows", "dev rows", "to do", "about")
     groups: dict[tuple, list[Job]] = {}
     for job in jobs:
@@ -181,21 +203,22 @@ def show_plan(
         times = [expected[job.name] for job in group if job.name in expected]
         rows = estimate.sizes(task, profile) if task else ("", "")
         seeds = " ".join(str(job.place.seed) for job in group) if task else ""
-        said = estimate.human_time(sum(times)) if times else ""
-        table.add_row(step, task or "all", seeds, *rows, f"{len(times)} of {len(group)}", said)
+        about = estimate.human_time(sum(times)) if times else ""
+        table.add_row(step, task or "all", seeds, *rows, f"{len(times)} of {len(group)}", about)
     console.print(table)
-    whole = sum(expected.values()) / cluster.workers
+    whole = estimate.human_time(sum(expected.values()) / cluster.workers)
     console.print(
-        f"{len(todo)} of {len(jobs)} jobs to do; about {estimate.human_time(whole)} with {cluster.workers} workers. "
-        "As long as a job took before; else from how much it has to train and score, at this machine's speed.",
+        f"{len(todo)} of {len(jobs)} jobs to do; about {whole} with {cluster.workers} workers. "
+        "A job that ran before counts with the time it took, any other with what it trains and "
+        "scores, at the speed of jobs like it or of this machine.",
         highlight=False,
     )
 
 
 def execute(
-    console: Console, wanted: list[Job], profile: Profile, options: argparse.Namespace
+    console: Console, wanted: list[Job], name: str, profile: Profile, options: argparse.Namespace
 ) -> int:
-    """Submit what is not done, in the order of the plan, and show how each job ends."""
+    """Submit what is not done, longest remaining path first, and show how each job ends."""
     todo = [job for job in wanted if options.force or not job.done]
     if not todo:
         console.print(
@@ -213,48 +236,49 @@ def execute(
                 f"{job.name} reads {missing[0]}, which is not done; run it too, or leave out --only"
             )
     with Cluster(options.scheduler, options.jobs, profile.jobs_per_card) as cluster:
+        cards = f", {cluster.cards} GPU(s)" if cluster.cards else ""
         console.print(
-            f"profile {options.profile}: {len(todo)} of {len(wanted)} jobs to do, {cluster.workers} workers"
-            + (f", {cluster.cards} GPU(s)" if cluster.cards else ""),
+            f"profile {name}: {len(todo)} of {len(wanted)} jobs to do, "
+            f"{cluster.workers} workers{cards}",
             highlight=False,
         )
-        expected = {job.name: estimate.seconds(job, profile) for job in todo}
-        # the longest way to the end first, so that no long job is left over when the other workers have nothing to do
-        ways = critical_path(todo, expected)
-        todo.sort(key=lambda job: -ways[job.name])
-        orders = [order_of(job, names, cluster, options) for job in todo]
+        expected = estimate.estimates(todo, profile)
+        # longest remaining path first, so that no long job is left at the end for one worker alone
+        remaining = critical_path(todo, expected)
+        todo.sort(key=lambda job: -remaining[job.name])
+        specs = [job_spec(job, names, cluster, options) for job in todo]
         outcomes = []
         with Display(console, expected, cluster.workers) as display:
-            for outcome in cluster.run(orders, display.begin):
+            for outcome in cluster.run(specs, display.begin):
                 display.end(outcome)
                 if outcome.state == "failed":
                     show_failure(console, outcome, {job.name: job for job in todo}[outcome.name])
                 if outcome.state == "done":
-                    estimate.note(options.profile, outcome.name, outcome.seconds)
+                    estimate.note(name, outcome.name, outcome.seconds)
                 outcomes.append(outcome)
     return summary(console, outcomes)
 
 
 def critical_path(jobs: Sequence[Job], expected: dict[str, float]) -> dict[str, float]:
-    """{job name: the seconds of the job and of the longest line of jobs that wait for it, one for another}.
+    """{job name: seconds of the job plus those of the longest chain of jobs that wait for it}.
 
-    jobs: each after those that it reads.
+    jobs: each one after the jobs that it reads.
     """
-    ways = {job.name: expected[job.name] for job in jobs}
+    path = {job.name: expected[job.name] for job in jobs}
     for job in reversed(jobs):
         for read in job.reads:
-            if read.name in ways:
-                ways[read.name] = max(ways[read.name], expected[read.name] + ways[job.name])
-    return ways
+            if read.name in path:
+                path[read.name] = max(path[read.name], expected[read.name] + path[job.name])
+    return path
 
 
-def order_of(
+def job_spec(
     job: Job, running: set[str], cluster: Cluster, options: argparse.Namespace
 ) -> tuple[JobSpec, list[str]]:
-    """(what a worker needs to know, the names of the jobs of this run that must end before)."""
+    """(what a worker needs to know, the names of the jobs of this run that must end first)."""
     place = job.place
     target = store.executed_notebook(place.profile, place.step, place.task, place.seed)
-    order = JobSpec(
+    spec = JobSpec(
         job.name,
         str(notebook(job.step)),
         str(target),
@@ -263,33 +287,33 @@ def order_of(
         cluster.cards,
         allow_partial(job, options),
     )
-    return order, [read.name for read in job.reads if read.name in running]
+    return spec, [read.name for read in job.reads if read.name in running]
 
 
 def allow_partial(job: Job, options: argparse.Namespace) -> bool:
-    """May the job go on without some of what it reads? Only those that sum up can."""
+    """True if the job may run although some of what it reads has failed. Only summaries may."""
     return options.keep_going and job.place.task is None
 
 
 def show_failure(console: Console, outcome: Outcome, job: Job) -> None:
-    """The error's last lines, and where to read the rest."""
+    """Print the last lines of the error, and where to read the rest."""
     place = job.place
     for line in outcome.message.splitlines():
         console.print(f"        {line}", style="red", highlight=False, markup=False)
     executed = store.executed_notebook(place.profile, place.step, place.task, place.seed)
     console.print(
-        f"        the notebook as far as it came: {executed}", highlight=False, soft_wrap=True
+        f"        the notebook up to the error: {executed}", highlight=False, soft_wrap=True
     )
 
 
 def summary(console: Console, outcomes: list[Outcome]) -> int:
-    """One line on how it went; the exit status."""
-    count = {
-        state: sum(o.state == state for o in outcomes) for state in ("done", "failed", "skipped")
-    }
-    skipped = [f"        {o.name}: {o.message}" for o in outcomes if o.state == "skipped"]
-    for line in skipped:
-        console.print(line, highlight=False, soft_wrap=True)
+    """Print one line on how the run went; return the exit status."""
+    states = ("done", "failed", "skipped")
+    count = {state: sum(o.state == state for o in outcomes) for state in states}
+    for outcome in outcomes:
+        if outcome.state == "skipped":
+            line = f"        {outcome.name}: {outcome.message}"
+            console.print(line, highlight=False, soft_wrap=True)
     console.print(
         ", ".join(f"{number} {state}" for state, number in count.items() if number), highlight=False
     )

@@ -1,1 +1,10 @@
-"""The machinery behind run_all.py: profiles, the plan, one notebook's execution, the display. No experiment logic."""
+"""What run_all.py runs notebooks with; no experiment logic.
+
+profiles   what a run can vary, read from params/ and checked
+changes    a profile as the command line changes it, and the folder of its results
+plan       which notebooks run with which parameters, and what each one reads
+estimate   how long a job will take; probe: how fast the machine is
+cluster    where jobs run; execute: one notebook in a worker
+warm       kernels forked with all imports done; nursery: the process they come from
+display    what a person sees while notebooks run
+"""

@@ -1,11 +1,11 @@
-"""Where jobs run: dask.distributed futures, on a local cluster by default, on an existing scheduler by address."""
+"""Where jobs run: on a local dask cluster, or on an existing one by its scheduler's address."""
 
 import os
 import signal
 from collections.abc import Callable, Iterator
 
-# before the import, which is when dask sets up its logging, here and in the workers; its warnings say in many words
-# what the display says in one
+# Before the import, when dask sets up its logging here and in the workers: the display already
+# shows what dask would warn about.
 os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "error")
 
 import dask
@@ -15,12 +15,13 @@ from chain import warm
 from chain.execute import TOPIC, JobSpec, Outcome, execute, process_environment, usable_cores
 from chain.profiles import ConfigError
 
-# one worker process a slot, one thread each: the kernels are the workers' children and bring their own threads
+# One worker process per slot, with one thread each: kernels are processes with threads of their
+# own.
 CONFIG = {
-    "distributed.scheduler.allowed-failures": 1,  # a worker that dies takes its job down once; then it is reported
-    "distributed.worker.daemon": False,  # workers start kernels, so they must be allowed children
+    "distributed.scheduler.allowed-failures": 1,  # a job whose worker dies is tried once more
+    "distributed.worker.daemon": False,  # workers start kernels, so they need child processes
     "distributed.admin.low-level-log-length": 100,
-    # what dask watches itself with, many times a second, is worth a tenth of a core to kernels on the same machine
+    # dask's monitoring runs many times a second and takes a tenth of a core away from the kernels
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.interval": "1s",
     "distributed.admin.system-monitor.interval": "10s",
@@ -28,7 +29,10 @@ CONFIG = {
 
 
 class Cluster:
-    """A context that holds workers. workers, cards: how many there are; per_host: the most workers on one machine."""
+    """A context that holds workers.
+
+    workers, cards: how many there are. per_host: the most workers on one machine.
+    """
 
     def __init__(self, scheduler: str | None, jobs: int | None, jobs_per_card: int):
         self.scheduler, self.share = scheduler, 1 / jobs_per_card
@@ -57,7 +61,7 @@ class Cluster:
                 n_workers=self.workers,
                 threads_per_worker=1,
                 processes=True,
-                memory_limit=0,  # the memory is the kernels'
+                memory_limit=0,  # the kernels use the memory, not the workers
                 dashboard_address=":0",
                 resources={"GPU": self.share} if self.cards else None,
             )
@@ -73,28 +77,30 @@ class Cluster:
         warm.stop(self.nursery)
 
     def run(
-        self, orders: list[tuple[JobSpec, list[str]]], began: Callable[[str], None]
+        self, specs: list[tuple[JobSpec, list[str]]], began: Callable[[str], None]
     ) -> Iterator[Outcome]:
-        """Run all orders, each after those that it names, and yield how each ends, as it ends.
+        """Run all jobs, each one after the jobs that it names, and yield each outcome as it comes.
 
-        Where several could be next, the first of the list is. An order is handed over when a worker is free for it, not
-        before: dask would give it to the worker that has run what it reads, which may be busy while another is not.
+        Of several jobs that are ready, the first in the list runs next. A job is submitted only
+        when a worker is free: dask would assign it to the worker that ran what it reads, even if
+        that one is busy and another is idle. began: called with a job's name when a worker begins
+        it.
         """
         self.client.subscribe_topic(TOPIC, lambda event: began(event[1]["name"]))
         resources = {"GPU": self.share} if self.needs_card else None
-        waiting, running, outcomes = list(orders), {}, {}
+        waiting, running, outcomes = list(specs), {}, {}
         futures = as_completed()
 
         def fill():
-            slots = max(self.workers, sum(self.client.nthreads().values()))  # some may have joined
-            for order, after in [ready for ready in waiting if outcomes.keys() >= set(ready[1])]:
+            slots = max(self.workers, sum(self.client.nthreads().values()))  # workers may join
+            for spec, after in [job for job in waiting if outcomes.keys() >= set(job[1])]:
                 if len(running) >= slots:
                     break
                 upstream = [outcomes[name] for name in after]
-                key = f"{order.name}-{os.urandom(4).hex()}"
-                future = self.client.submit(execute, order, upstream, key=key, resources=resources)
-                running[future.key] = order.name
-                waiting.remove((order, after))
+                key = f"{spec.name}-{os.urandom(4).hex()}"
+                future = self.client.submit(execute, spec, upstream, key=key, resources=resources)
+                running[future.key] = spec.name
+                waiting.remove((spec, after))
                 futures.add(future)
 
         fill()
@@ -111,12 +117,12 @@ class Cluster:
 
 
 def _ignore_interrupts() -> None:
-    """In a worker: Ctrl-C reaches every process of the terminal, but it is run_all's to answer."""
+    """In a worker: leave Ctrl-C, which reaches every process of the terminal, to run_all."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _cards() -> int:
-    """How many CUDA cards there are, without a CUDA context in this process."""
+    """The number of CUDA cards, counted without a CUDA context in this process."""
     try:
         import torch
     except ImportError:

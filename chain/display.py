@@ -12,12 +12,12 @@ from chain.execute import Outcome
 
 
 class Display:
-    """A context in which jobs begin and end. expected: {job name: seconds estimated}."""
+    """A context in which jobs begin and end. expected: {job name: estimated seconds}."""
 
     def __init__(self, console: Console, expected: dict[str, float], workers: int):
         self.console, self.expected, self.workers = console, dict(expected), workers
         self.began: dict[str, float] = {}
-        self.spent, self.foreseen, self.ended = 0.0, 0.0, 0
+        self.spent, self.estimated, self.ended = 0.0, 0.0, 0
         columns = (
             BarColumn(),
             MofNCompleteColumn(),
@@ -39,19 +39,20 @@ class Display:
         self.live.stop()
 
     def begin(self, name: str) -> None:
-        """A worker has begun a job (again, if its first worker died)."""
+        """Show that a worker has begun a job (again, if its first worker died)."""
         again = " again" if name in self.began else ""
         self.began[name] = time.monotonic()
         if not self.console.is_terminal:
             self.console.print(f"begins{again}  {name}", highlight=False)
 
     def end(self, outcome: Outcome) -> None:
-        """A job has ended, one way or another."""
+        """Show how a job has ended."""
         self.began.pop(outcome.name, None)
         estimate = self.expected.pop(outcome.name, 0.0)
         self.ended += 1
         if outcome.state == "done":
-            self.spent, self.foreseen = self.spent + outcome.seconds, self.foreseen + estimate
+            self.spent += outcome.seconds
+            self.estimated += estimate
         colour = {"done": "green", "failed": "red", "skipped": "yellow"}[outcome.state]
         took = f" in {human_time(outcome.seconds)}" if outcome.seconds else ""
         self.console.print(
@@ -60,10 +61,10 @@ class Display:
         self.bar.update(self.task, completed=self.ended, left=self.left())
 
     def left(self) -> str:
-        """The time left: the estimates of what is left, corrected by how wrong they have been so far."""
+        """The time left: what is estimated for the jobs left, times how far off estimates were."""
         if not self.expected:
             return ""
-        correction = self.spent / self.foreseen if self.foreseen else 1.0
+        correction = self.spent / self.estimated if self.estimated else 1.0
         return f"about {human_time(correction * sum(self.expected.values()) / self.workers)} left"
 
     def _table(self) -> Group:

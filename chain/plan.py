@@ -1,4 +1,4 @@
-"""The plan: which notebooks run with which parameters, what each reads, and which are already done."""
+"""The plan: which notebooks run with which parameters, what each one reads, and which are done."""
 
 import ast
 import json
@@ -14,14 +14,14 @@ from lib.artefacts.store import Place
 
 @dataclass(frozen=True)
 class Job:
-    """One notebook with its parameters, and the jobs that it reads from."""
+    """One notebook with its parameters, and the jobs whose results it reads."""
 
     place: Place
     reads: tuple["Job", ...] = field(repr=False)
 
     @property
     def name(self) -> str:
-        """The job in one word."""
+        """The job's name, such as 01_finetune-SST-2-seed_42."""
         return self.place.name
 
     @property
@@ -31,12 +31,12 @@ class Job:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What goes into the parameters cell."""
+        """The values for the notebook's parameters cell."""
         return dict(self.place.parameters)
 
     @property
     def done(self) -> bool:
-        """Has it been completed with these parameters, this code, and what it reads now?"""
+        """True if it was completed with these parameters, this code and what it reads now."""
         return self.place.is_done()
 
 
@@ -47,12 +47,13 @@ def plan(
     origins: Mapping[str, str],
     masks: Sequence[str] = (),
 ) -> list[Job]:
-    """All jobs of a chain, in an order in which each comes after what it reads.
+    """All jobs of a chain, each one after the jobs that it reads.
 
-    chain: {step: (scope, steps it reads)}; scope "each" is once per task and seed, "once" is once for all. A * behind
-    a step that is read: its jobs of all seeds of the task, not of the same seed only. name: the profile's. origins: as
-    `lib.sources.locate` gives them; a job's results depend on them. masks: the fingerprints of published ones, which
-    the jobs read in the place of other jobs' results.
+    chain: {step: (scope, steps it reads)}. Scope "each" runs once per task and seed, "once" runs
+    once for all. A * after a step that is read means: its jobs of all seeds of the task, not only
+    of the same seed. name: the folder of the results.
+    origins: as `lib.data.sources.locate` gives them; the jobs' results depend on them.
+    masks: fingerprints of published masks, which the jobs read in place of other jobs' results.
     """
     jobs: dict[tuple, Job] = {}
     for step, (scope, reads) in chain.items():
@@ -83,7 +84,7 @@ def plan(
 
 
 def _reads(reads: Sequence[str], key: tuple, task: str | None, seed: int | None) -> bool:
-    """Is the job (step, task, seed) among those that a job of this task and seed reads?"""
+    """True if a job of this task and seed reads the job `key`, which is (step, task, seed)."""
     step, *of = key
     return (step in reads and (task is None or of == [task, seed])) or (
         f"{step}*" in reads and of[0] == task
@@ -97,7 +98,10 @@ def _values(name: str, profile: Profile, task: str | None, seed: int | None) -> 
 
 
 def parameter_names(step: str) -> list[str]:
-    """The names assigned in a notebook's parameters cell (papermill would only warn of others, and go on)."""
+    """The names in a notebook's parameters cell.
+
+    They are checked here because papermill only warns of a name that the cell lacks.
+    """
     cells = json.loads(notebook(step).read_text())["cells"]
     tagged = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", ())]
     if len(tagged) != 1:
@@ -113,7 +117,7 @@ def parameter_names(step: str) -> list[str]:
 
 
 def select(jobs: Sequence[Job], chain: Mapping, only: str | None) -> list[Job]:
-    """The jobs whose step `only` names: "03", or a range as "02-04"; all of them for None."""
+    """The jobs of the notebooks in `only`: "03", or a range such as "02-04"; None means all."""
     if only is None:
         return list(jobs)
     numbers = {step[:2]: step for step in chain}
@@ -121,6 +125,7 @@ def select(jobs: Sequence[Job], chain: Mapping, only: str | None) -> list[Job]:
     for number in filter(None, (first, last)):
         if number not in numbers:
             raise ConfigError(
-                f"--only {only}: there is no notebook {number!r}; there are {', '.join(numbers)}"
+                f"--only {only}: there is no notebook {number!r}; "
+                f"the notebooks are {', '.join(numbers)}"
             )
     return [job for job in jobs if first <= job.step[:2] <= (last or first)]

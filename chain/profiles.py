@@ -1,6 +1,7 @@
-"""Profiles: params/*.yaml, read strictly. A mistake stops everything before anything has run, in one sentence each."""
+"""Profiles: what a run can vary, read from params/*.yaml and checked before anything runs."""
 
 import os
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,7 +9,8 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
-from lib.data.glue import TASKS
+from lib.artefacts import store
+from lib.data.glue import TASKS, StsbScore
 from lib.model.recipes import Recipe
 from lib.pruning.importance import ESTIMATORS
 from lib.pruning.search import MODES, Magnitude, Structured
@@ -24,11 +26,11 @@ PARAMS = Path(__file__).resolve().parent.parent / "params"
 
 
 class ConfigError(ValueError):
-    """Something in a profile or on the command line is wrong; the message says what, where, and what would be right."""
+    """A mistake in a profile or an option; the message says what, where and the way out."""
 
 
 def known_task(name: str) -> str:
-    """The task's name, if GLUE has it."""
+    """The task's name, if it is one of GLUE's."""
     if name not in TASKS:
         raise ValueError(f"there is no task {name!r}{nearest(name, TASKS)}")
     return name
@@ -37,7 +39,7 @@ def known_task(name: str) -> str:
 def _once(values: list) -> list:
     twice = [value for value in values if values.count(value) > 1]
     if twice:
-        raise ValueError(f"{twice[0]!r} stands there twice")
+        raise ValueError(f"{twice[0]!r} is listed twice")
     return values
 
 
@@ -52,7 +54,7 @@ def _folder(name: str) -> str:
 
 
 class Profile(BaseModel):
-    """Everything that a run can vary; the names are those of the notebooks' parameters."""
+    """Everything that a run can vary. The keys have the names of the notebooks' parameters."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -64,7 +66,7 @@ class Profile(BaseModel):
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), Distinct]
     train_rows: PositiveInt | None
     dev_rows: PositiveInt | None
-    stsb_score: Literal["pearson", "pearson_spearman"]
+    stsb_score: StsbScore
     modes: Annotated[list[Literal["joint", "heads", "mlps"]], Field(min_length=1), Distinct] = list(
         MODES
     )
@@ -82,41 +84,89 @@ class Profile(BaseModel):
     jobs_per_card: PositiveInt = 1
 
 
+@dataclass(frozen=True)
+class Source:
+    """Where a profile comes from. own: True for a file of params/."""
+
+    name: str
+    values: dict
+    where: str
+    own: bool = False
+
+
 def names() -> list[str]:
-    """The profiles there are."""
+    """The names of the profiles in params/."""
     return sorted(path.stem for path in PARAMS.glob("*.yaml"))
 
 
-def read(name: str) -> Profile:
-    """A profile by name. Raises ConfigError, one line for each thing that is wrong."""
-    if name not in names():
-        raise ConfigError(
-            f"there is no profile {name!r}{nearest(name, names())}; params/ holds {', '.join(names())}"
+def remembered(name: str) -> Path:
+    """The file in which a changed profile is kept beside its results."""
+    return store.outputs() / name / "profile.yaml"
+
+
+def find(profile: str) -> Source:
+    """A profile, by its name in params/, a path to a .yaml file, or the folder of its results."""
+    if profile in names():
+        path = PARAMS / f"{profile}.yaml"
+        return Source(
+            profile, load(path, f"params/{profile}.yaml"), f"params/{profile}.yaml", own=True
         )
-    return parse((PARAMS / f"{name}.yaml").read_text(), f"params/{name}.yaml")
+    if profile.endswith((".yaml", ".yml")):
+        path = Path(profile).expanduser()
+        if not path.is_file():
+            raise ConfigError(f"--profile {profile}: there is no such file")
+        own = path.resolve().parent == PARAMS
+        return Source(path.stem, load(path, profile), profile, own)
+    if remembered(profile).is_file():
+        path = remembered(profile)
+        return Source(profile, load(path, str(path)), str(path))
+    raise ConfigError(
+        f"there is no profile {profile!r}{nearest(profile, names())}; "
+        f"params/ holds {', '.join(names())}"
+    )
 
 
-def parse(text: str, where: str) -> Profile:
-    """A profile from YAML; `where` is how messages call its place."""
+def read(name: str) -> Profile:
+    """A profile by name or path. Raises ConfigError, one line for each mistake."""
+    source = find(name)
+    return checked(source.values, source.where)
+
+
+def read_file(path: Path) -> Profile:
+    """A profile from a file."""
+    return checked(load(path, str(path)), str(path))
+
+
+def load(path: Path, where: str) -> dict:
+    """The values in a YAML file, not checked yet; `where` is what messages call it."""
+    return parsed(path.read_text(), where)
+
+
+def parsed(text: str, where: str) -> dict:
+    """The values in a YAML text, not checked yet; `where` is what messages call it."""
     try:
         values = yaml.safe_load(text)
     except yaml.YAMLError as fault:
-        raise ConfigError(f"{where} is not YAML: {' '.join(str(fault).split())}") from None
+        raise ConfigError(f"{where} is not valid YAML: {' '.join(str(fault).split())}") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{where} must be a list of `key: value` lines")
-    return checked(values, where)
+    return values
 
 
 def checked(values: dict, where: str) -> Profile:
-    """A profile from its values. Raises ConfigError, one line for each thing that is wrong."""
+    """A profile from its values; `where` is what messages call their source.
+
+    Raises ConfigError, one line for each mistake.
+    """
     values, faults = dict(values), []
     for key, choices in CHOICES.items():
         if isinstance(values.get(key), dict):
             try:
                 made = choices(**values[key])
-                values[key] = (
-                    values[key] if key == "finetuning" else made
-                )  # only what differs from an encoder's recipe
+                if (
+                    key != "finetuning"
+                ):  # that one holds only what differs from the encoder's recipe
+                    values[key] = made
             except ValidationError as found:
                 faults += [{**fault, "loc": (key, *fault["loc"])} for fault in found.errors()]
                 del values[key]
@@ -130,11 +180,9 @@ def checked(values: dict, where: str) -> Profile:
 
 
 def nearest(word, known) -> str:
-    """ "; did you mean …?" with the known word that is most like it, or nothing."""
-    close = get_close_matches(
-        str(word).lower(), {str(name).lower(): name for name in known}, n=1, cutoff=0.5
-    )
+    """The end of a message, "; did you mean 'tasks'?", or nothing if no known word is similar."""
     exact = {str(name).lower(): name for name in known}
+    close = get_close_matches(str(word).lower(), exact, n=1, cutoff=0.5)
     return f"; did you mean {exact[close[0]]!r}?" if close else ""
 
 
@@ -150,13 +198,10 @@ def _sentence(fault: dict) -> str:
             return f"{at} is {fault['input']!r}, but can be {fault['ctx']['expected']}"
         case "value_error":
             return f"{at}: {fault['ctx']['error']}"
-    said = fault["msg"].replace("Input should be ", "must be ")
-    hint = (
-        "; YAML reads 2e-5 as text, write 2.0e-5"
-        if isinstance(fault["input"], str) and "number" in said
-        else ""
-    )
-    return f"{at} is {fault['input']!r}, but {said}{hint}"
+    rule = fault["msg"].replace("Input should be ", "must be ")
+    is_text = isinstance(fault["input"], str) and "number" in rule
+    hint = "; YAML reads 2e-5 as text, write 2.0e-5" if is_text else ""
+    return f"{at} is {fault['input']!r}, but {rule}{hint}"
 
 
 def _keys(path: list) -> list[str]:

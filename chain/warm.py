@@ -1,52 +1,51 @@
-"""Kernels that start warm: forked from a process that has already imported what every notebook imports.
+"""Warm kernels: Jupyter kernels forked from a process that has done all imports.
 
-A fresh kernel spends 7 to 15 seconds on importing torch, transformers and matplotlib; a fork has them at once. Every
-notebook still gets a process of its own. Three processes play together:
+A cold kernel spends 7 to 15 seconds on importing torch, transformers and matplotlib. A fork has
+them at once, and every notebook still gets a process of its own. The forks come from
+`chain.nursery`; Jupyter gets them through `WarmProvisioner`, which is registered as an entry point
+of this project.
 
-    the nursery   imports once, has one thread only, and forks a kernel whenever it is asked to
-    the kernel    the fork; it goes when its client goes
-    the client    what Jupyter believes to be the kernel: it asks, passes signals on, and waits
-
-A local cluster starts one nursery for all its workers, before the workers, so that imports are paid once and while
-other things start; a worker of somebody else's cluster starts its own. Only on Linux: elsewhere forking after these
-imports is not safe, and kernels start cold.
+A local cluster starts one nursery for all its workers, before the workers start, so that the
+imports run while other things start. A worker of another cluster starts its own. Only on Linux:
+elsewhere forking after these imports is not safe, and kernels start cold.
 """
 
-import importlib
+import asyncio
 import json
 import os
-import selectors
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import threading
-from contextlib import suppress
+from importlib.metadata import entry_points
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
-IMPORTS = (
-    "torch",
-    "transformers.models.auto",
-    "transformers.models.bert.modeling_bert",
-    "pandas",
-    "matplotlib.pyplot",
-    "seaborn",
-    "scipy.stats",
-    "sklearn.metrics",
-    "safetensors.numpy",
-    "pydantic.dataclasses",
-    "ipykernel.kernelapp",
-    "ipykernel.zmqshell",
-)
-KERNEL, VARIABLE = "warm", "ALL_TICKETS_NURSERY"
+from jupyter_client.connect import KernelConnectionInfo
+from jupyter_client.provisioning import LocalProvisioner
+from traitlets import Unicode
+
+from chain import nursery
+
+KERNEL, COLD = "warm", "python3"
+PROVISIONER = "all-tickets-warm"
+VARIABLE = "ALL_TICKETS_NURSERY"  # the folder of the nursery's socket and kernel spec
+
+
+def available() -> bool:
+    """True if kernels can be forked here: on Linux, with this project installed."""
+    names = entry_points(group="jupyter_client.kernel_provisioners").names
+    return sys.platform == "linux" and PROVISIONER in names
 
 
 def kernel_name() -> str:
-    """The name of the kernel to run notebooks with: the warm one, whose nursery is started if need be, or python3."""
-    if sys.platform != "linux":
-        return "python3"
+    """The kernel to run notebooks with: the warm one, or python3 where kernels cannot be forked.
+
+    Starts a nursery if this process has none.
+    """
+    if not available():
+        return COLD
     if VARIABLE not in os.environ:
         start()
     known = os.environ.get("JUPYTER_PATH", "").split(os.pathsep)
@@ -56,36 +55,35 @@ def kernel_name() -> str:
 
 
 def start(**environment: str) -> subprocess.Popen | None:
-    """A nursery for this process and those that it starts; None where there can be none.
+    """Start a nursery for this process and its children; None where kernels cannot be forked.
 
-    It takes kernels' requests from now on, and answers them when it has imported everything. environment: what it must
-    know before its imports, such as the number of threads.
+    It accepts requests from now on and answers them after its imports.
+    environment: variables that must be set before the imports, such as the number of threads.
     """
-    if sys.platform != "linux":
+    if not available():
         return None
     folder = Path(mkdtemp(prefix="all-tickets-"))
-    spec = folder / "kernels" / KERNEL
-    spec.mkdir(parents=True)
-    command = [
-        sys.executable,
-        "-S",
-        "-E",
-        __file__,
-        "client",
-        str(folder / "socket"),
-        "-f",
-        "{connection_file}",
-    ]
-    spec.joinpath("kernel.json").write_text(
-        json.dumps({"argv": command, "display_name": "Python 3, warm", "language": "python"})
-    )
-    # its standard input is a pipe from this process: when this process ends, however it ends, so does the nursery
+    address = str(folder / "socket")
+    spec = {
+        "argv": [KERNEL, "-f", "{connection_file}"],
+        "display_name": "Python 3, warm",
+        "language": "python",
+        "metadata": {
+            "kernel_provisioner": {"provisioner_name": PROVISIONER, "config": {"address": address}}
+        },
+    }
+    place = folder / "kernels" / KERNEL
+    place.mkdir(parents=True)
+    (place / "kernel.json").write_text(json.dumps(spec))
+    # its standard input is a pipe from this process: when this process ends, however it ends, so
+    # does the nursery
     process = subprocess.Popen(
-        [sys.executable, __file__, "nursery", str(folder / "socket")],
+        [sys.executable, nursery.__file__, address],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=os.environ | environment,
     )
+    assert process.stdout is not None
     process.stdout.readline()  # it listens
     os.environ[VARIABLE] = str(folder)
     return process
@@ -98,78 +96,73 @@ def stop(process: subprocess.Popen | None) -> None:
         process.communicate()
 
 
-def nursery(address: str) -> None:
-    """Import, then fork a kernel for each client that has connected or does, until standard input closes."""
-    sys.path.pop(0)  # this file's folder, which no notebook should import from
-    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    server.bind(address)
-    server.listen(16)
-    print("listening", flush=True)
-    # what a kernel sets before pyplot is imported; the module itself must be loaded by the kernel, not here, because
-    # it is on being loaded that it ties itself to the shell
-    os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
-    for name in IMPORTS:
-        with suppress(Exception):  # the notebook that needs it says what is wrong
-            importlib.import_module(name)
-    signal.signal(
-        signal.SIGCHLD, signal.SIG_IGN
-    )  # nobody waits for the kernels: let them not become zombies
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    selector = selectors.DefaultSelector()
-    selector.register(server, selectors.EVENT_READ)
-    selector.register(sys.stdin, selectors.EVENT_READ)
-    while True:
-        for key, _ in selector.select():
-            if key.fileobj is sys.stdin:
-                return shutil.rmtree(Path(address).parent)
-            client, _ = server.accept()
-            request, files, *_ = socket.recv_fds(client, 1 << 20, 2)
-            if os.fork() == 0:
-                server.close()
-                selector.close()
-                _become_kernel(client, json.loads(request), files)
-            client.close()
-            for file in files:
-                os.close(file)
+class WarmProvisioner(LocalProvisioner):
+    """Jupyter's hook for starting kernels: asks the nursery at `address` for a fork."""
+
+    address = Unicode(help="the nursery's Unix socket").tag(config=True)
+
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
+        """Fork a kernel. cmd: the kernel spec's argv, whose first word is not a program here."""
+        cwd = kwargs.get("cwd") or os.getcwd()
+        request = {"arguments": cmd[1:], "cwd": str(cwd), "environment": dict(kwargs["env"])}
+        # in a thread: the nursery answers only after its imports
+        self.process = await asyncio.to_thread(ForkedKernel, self.address, request)
+        self.pid = self.pgid = self.process.pid  # a fork leads its own process group
+        self.cwd = cwd
+        return self.connection_info
 
 
-def _become_kernel(client: socket.socket, request: dict, files: list[int]) -> None:
-    """In the fork: take over the client's folder, environment and output, and run as an IPython kernel."""
-    os.setsid()
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    for number, file in enumerate(files, 1):
-        os.dup2(file, number)
-    os.chdir(request["cwd"])
-    os.environ.clear()
-    os.environ.update(request["environment"], JPY_PARENT_PID=str(os.getppid()))
-    client.sendall(str(os.getpid()).encode().ljust(16))
-    # the connection stays open as long as the client lives; if it is killed, the kernel must not live on
-    threading.Thread(target=lambda: (client.recv(1), os._exit(1)), daemon=True).start()
-    sys.path.insert(0, "")
-    from ipykernel.kernelapp import IPKernelApp
+class ForkedKernel:
+    """A kernel that the nursery has forked, with what Jupyter uses of `subprocess.Popen`.
 
-    IPKernelApp.launch_instance(argv=request["arguments"])
-    os._exit(0)
+    An open connection stands for the running kernel: when one side ends, the other side notices.
+    """
 
+    stdin = stdout = stderr = None  # it writes to our own output
 
-def client(address: str, *arguments: str) -> bytes | None:
-    """Ask the nursery for a kernel; then stand in for it: pass signals on, end when it ends or when the worker does."""
-    worker = os.getppid()
-    line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    line.connect(address)
-    request = {"arguments": arguments, "cwd": os.getcwd(), "environment": dict(os.environ)}
-    socket.send_fds(line, [json.dumps(request).encode()], [1, 2])
-    kernel = int(line.recv(16))
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda received, _frame: os.kill(kernel, received))
-    line.settimeout(1)
-    while os.getppid() == worker:  # a worker that is killed leaves its children to another parent
-        try:
-            return line.recv(1)  # the kernel has gone
-        except TimeoutError:
-            pass
+    def __init__(self, address: str, request: dict):
+        self.returncode: int | None = None
+        self.connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.connection.connect(address)
+        line = json.dumps(request).encode() + b"\n"
+        sent = socket.send_fds(self.connection, [line], [1, 2])
+        self.connection.sendall(line[sent:])
+        answer = self.connection.recv(16)
+        if not answer:
+            raise RuntimeError("Kernel could not be forked: the nursery has ended")
+        self.pid = int(answer)
 
+    def poll(self) -> int | None:
+        """None while the kernel runs; then 0, since only its parent could know the exit status."""
+        return self._receive(socket.MSG_DONTWAIT)
 
-if __name__ == "__main__":
-    {"nursery": nursery, "client": client}[sys.argv[1]](*sys.argv[2:])
+    def wait(self) -> int | None:
+        """Wait until the kernel has ended."""
+        return self._receive(0)
+
+    def _receive(self, flags: int) -> int | None:
+        if self.returncode is None:
+            try:
+                self.connection.recv(
+                    1, flags
+                )  # the kernel sends nothing: this returns when it has gone
+            except BlockingIOError:
+                return None
+            except ConnectionError:
+                pass
+            self.returncode = 0
+            self.connection.close()
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send the kernel a signal, if it still runs."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """Kill the kernel."""
+        self.send_signal(signal.SIGKILL)
+
+    def terminate(self) -> None:
+        """Ask the kernel to end."""
+        self.send_signal(signal.SIGTERM)

@@ -9,9 +9,15 @@ import yaml
 import run_all
 from chain import plan as planning
 from chain import profiles
+from chain.changes import choose
 from chain.profiles import ConfigError
 from lib.artefacts.fingerprint import ROOT
 from lib.tickets.subnetworks import Retraining
+
+
+def parse(text, where):
+    return profiles.checked(profiles.parsed(text, where), where)
+
 
 GOOD = (ROOT / "params" / "smoke.yaml").read_text()
 
@@ -39,7 +45,7 @@ def test_the_paper_profile_is_the_published_protocol():
         ("tasks: [SST2]", "there: tasks.0: there is no task 'SST2'; did you mean 'SST-2'?"),
         ("tasks: [cola]", "did you mean 'CoLA'?"),
         ("tasks: []", "at least 1"),
-        ("seeds: [1, 2, 1]", "seeds: 1 stands there twice"),
+        ("seeds: [1, 2, 1]", "seeds: 1 is listed twice"),
         ("seeds: [1.5]", "seeds.0 is 1.5, but must be a valid integer"),
         ("train_rows: many", "train_rows is 'many', but must be a valid integer"),
         ("train_rows: 0", "train_rows is 0, but must be greater than 0"),
@@ -65,24 +71,24 @@ def test_the_paper_profile_is_the_published_protocol():
             "magnitude: {step: 1e-1}",
             "magnitude.step is '1e-1', but must be a valid number; YAML reads 2e-5 as text",
         ),
-        ("[", "there is not YAML"),
+        ("[", "there is not valid YAML"),
     ],
 )
 def test_a_mistake_is_named_with_the_nearest_right_word(change, said):
     key = change.split(":")[0]
     text = re.sub(rf"(?m)^{re.escape(key)}:.*\n", "", GOOD) + change + "\n"
     with pytest.raises(ConfigError) as mistake:
-        profiles.parse(text, "there")
+        parse(text, "there")
     assert said in str(mistake.value)
 
 
 def test_a_missing_key_and_a_wrong_profile():
     with pytest.raises(ConfigError, match="the key 'encoder' is missing"):
-        profiles.parse(GOOD.replace("encoder: tiny", ""), "there")
+        parse(GOOD.replace("encoder: tiny", ""), "there")
     with pytest.raises(ConfigError, match="no profile 'quik'; did you mean 'quick'"):
         profiles.read("quik")
     with pytest.raises(ConfigError, match="must be a list"):
-        profiles.parse("quick", "there")
+        parse("quick", "there")
 
 
 def jobs(**changes):
@@ -153,6 +159,86 @@ def test_narrowing_on_the_command_line():
         run_all.narrowed(profile, "rtee", None)
     with pytest.raises(ConfigError, match="--seeds 1,x: seeds are whole numbers"):
         run_all.narrowed(profile, None, "1,x")
+
+
+def test_settings_change_a_profile_and_the_folder_of_its_results(outputs):
+    chosen = choose("quick", ["structured.estimator=running", "train_rows=1000", "seeds=[7, 8]"])
+    assert chosen.name == "quick+seeds=7,8+estimator=running+train_rows=1000"
+    assert chosen.profile.structured.estimator == "running"
+    assert (chosen.profile.train_rows, chosen.profile.seeds) == (1000, [7, 8])
+    same = choose("quick", ["train_rows=1000", "structured={estimator: running}", "seeds=[7,8]"])
+    assert same.name == chosen.name, "the order of the settings makes no difference"
+    plain = choose("quick", ["train_rows=256", "structured.step=0.1"])
+    assert plain.name == "quick" and not plain.derived, "these are its own values"
+    by_step = choose("quick", ["structured.step=0.2"]), choose("quick", ["magnitude.step=0.2"])
+    assert [one.name for one in by_step] == [
+        "quick+structured.step=0.2",
+        "quick+magnitude.step=0.2",
+    ]
+    assert choose("quick", ["dev_rows=null"]).name == "quick+dev_rows=null"
+    folders = [choose("quick", [f"annotated_dir={path}"]).name for path in ("/a/b", "/a-b")]
+    assert folders[0] != folders[1] and not any("/" in folder for folder in folders)
+    assert not outputs.exists(), "choosing writes nothing"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["train_row=5"], "--set: unknown key 'train_row'; did you mean 'train_rows'?"),
+        (["structured.estimater=running"], "'structured.estimater'; did you mean 'estimator'?"),
+        (["structure.step=0.2"], "unknown key 'structure'; did you mean 'structured'?"),
+        (["train_rows=many"], "--set: train_rows is 'many', but must be a valid integer"),
+        (["structured.step=2e-1"], "YAML reads 2e-5 as text, write 2.0e-5"),
+        (["tasks=[SST2]"], "there is no task 'SST2'; did you mean 'SST-2'?"),
+        (["train_rows"], "--set train_rows: write key=value"),
+        (["train_rows=1", "train_rows=2"], "--set train_rows=2: train_rows is set twice"),
+        (["train_rows.x=1"], "train_rows holds a single value and has no keys of its own"),
+        (["tasks=[RTE"], "'[RTE' is not a YAML value"),
+    ],
+)
+def test_a_mistake_in_a_setting_is_one_sentence(settings, message, outputs):
+    with pytest.raises(ConfigError) as mistake:
+        choose("quick", settings)
+    assert message in str(mistake.value) and "\n" not in str(mistake.value)
+
+
+def test_results_of_two_profiles_never_share_a_folder(outputs):
+    with pytest.raises(ConfigError, match="outputs/paper belongs to the profile paper"):
+        choose("quick", name="paper")
+    with pytest.raises(ConfigError, match="outputs/quick belongs to the profile quick"):
+        choose("quick", ["train_rows=1000"], "quick")
+    with pytest.raises(ConfigError, match="a name may hold letters"):
+        choose("quick", name="../elsewhere")
+    assert choose("quick", name="quick").derived is False
+    mine = choose("quick", ["train_rows=1000"], "mine")
+    mine.remember()
+    assert choose("quick", ["train_rows=1000"], "mine").profile == mine.profile
+    with pytest.raises(
+        ConfigError, match=r"train_rows is 1000 there and 2000 here.*--as, or delete"
+    ):
+        choose("quick", ["train_rows=2000"], "mine")
+    again = choose("mine")
+    assert (again.name, again.profile) == ("mine", mine.profile), "its name runs it again"
+    assert choose("mine", ["dev_rows=64"]).name == "mine+dev_rows=64"
+
+
+def test_a_profile_may_be_a_file(tmp_path, outputs):
+    (tmp_path / "own.yaml").write_text(GOOD.replace("train_rows: 600", "train_rows: 300"))
+    chosen = choose(str(tmp_path / "own.yaml"))
+    assert (chosen.name, chosen.profile.train_rows) == ("own", 300)
+    assert choose(str(ROOT / "params" / "quick.yaml")).name == "quick"
+    assert not choose(str(ROOT / "params" / "quick.yaml")).derived
+    (tmp_path / "quick.yaml").write_text(GOOD)
+    with pytest.raises(ConfigError, match="outputs/quick belongs to the profile quick.*--as"):
+        choose(str(tmp_path / "quick.yaml"))
+    assert choose(str(tmp_path / "quick.yaml"), name="other").profile.encoder == "tiny"
+    with pytest.raises(ConfigError, match=r"--profile nowhere.yaml: there is no such file"):
+        choose("nowhere.yaml")
+    (tmp_path / "own.yaml").write_text(GOOD.replace("encoder", "encodre"))
+    with pytest.raises(
+        ConfigError, match=r"own.yaml: unknown key 'encodre'; did you mean 'encoder'"
+    ):
+        choose(str(tmp_path / "own.yaml"))
 
 
 def test_the_conda_environment_takes_its_versions_from_pyproject():
