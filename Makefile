@@ -1,26 +1,45 @@
-# The README's two commands. Both make .venv, install this project into it, and go.
+# The README's two commands are `make run` and `make test`; both make .venv and install this project into it.
 PYTHON ?= python3
 BIN := .venv/bin
-# torch asks every core of every process for threads; two processes that do so run at a third of the speed of one
+# Two processes whose threads spin while they wait run at a third of the speed of one: let threads sleep instead.
 export OMP_WAIT_POLICY := PASSIVE
 export GOMP_SPINCOUNT := 0
 
-.PHONY: run test
-run: .venv/installed
+.DEFAULT_GOAL := help
+.PHONY: help run test unit wheels constraints clean
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
+
+run: .venv/installed  ## install, then run the notebooks of the profile quick
 	$(BIN)/python run_all.py
 
-test: .venv/installed-test
+test: .venv/installed-test  ## install, then lint, layers, types, unit tests, the chain on a tiny model, notebooks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/ty check
 	$(BIN)/python -m pytest -q -rs
 	$(BIN)/python run_all.py --profile smoke --force
 	$(BIN)/python -m pytest -q --nbval-lax notebooks
 
-.venv/installed: pyproject.toml
+unit: .venv/installed-test  ## the unit tests alone
+	$(BIN)/python -m pytest -q -rs
+
+wheels: .venv/installed-test  ## show that every dependency has a wheel for each Python and system
+	$(BIN)/python tools/wheels.py
+
+constraints: .venv/installed-test  ## write what is installed now to constraints.txt
+	$(BIN)/python tools/constraints.py
+
+clean:  ## remove .venv; outputs/ stays
+	rm -rf .venv
+
+.venv/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --editable .
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
 	touch $@
 
 .venv/installed-test: .venv/installed
-	$(BIN)/pip install --quiet --editable '.[test]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test]'
 	touch $@

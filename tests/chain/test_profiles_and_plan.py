@@ -1,10 +1,7 @@
 import dataclasses
 import re
-import tomllib
-from pathlib import Path
 
 import pytest
-import yaml
 
 import run_all
 from chain import plan as planning
@@ -239,15 +236,3 @@ def test_a_profile_may_be_a_file(tmp_path, outputs):
         ConfigError, match=r"own.yaml: unknown key 'encodre'; did you mean 'encoder'"
     ):
         choose(str(tmp_path / "own.yaml"))
-
-
-def test_the_conda_environment_takes_its_versions_from_pyproject():
-    conda = yaml.safe_load(Path(ROOT / "environment.yml").read_text())
-    project = tomllib.loads(Path(ROOT / "pyproject.toml").read_text())["project"]
-    *plain, last = conda["dependencies"]
-    assert last["pip"] == ["--editable .[test]"] and "test" in project["optional-dependencies"]
-    assert conda["name"] == project["name"]
-    versions = [entry for entry in plain if re.search(r"[<>=]", entry)]
-    assert versions == [f"python={project['requires-python'].removeprefix('>=').split(',')[0]}"]
-    assert not {re.split(r"[<>=\[]", d)[0] for d in project["dependencies"]} & set(plain) - {"pip"}
-    assert "torch==2.13.0" in project["dependencies"]

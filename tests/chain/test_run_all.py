@@ -157,7 +157,8 @@ def test_mistakes_stop_everything_before_anything_runs(tmp_path):
     (tmp_path / "SST-2" / "dev.jsonl.gz").touch()
     said = command("--tasks", "SST-2", outputs=tmp_path, check=2, GLUE_DIR=str(tmp_path))
     assert (
-        "train.jsonl.gz, line 1: the label 9 is not one of SST-2's" in said and "Traceback" not in said
+        "train.jsonl.gz, line 1: the label 9 is not one of SST-2's" in said
+        and "Traceback" not in said
     )
     assert not list(tmp_path.rglob("*.ipynb"))
 
