@@ -18,7 +18,7 @@ from benchmarks.sides import Claim, run
 from lib.artefacts import store
 
 MODULES = ("finetuning", "search", "magnitude", "retraining", "patterns", "chain")
-LONGER = ("heap", "memory", "search:whole")  # only when asked for
+LONGER = ("memory", "search:whole")  # only when asked for
 RESULTS = Path(__file__).with_name("results.json")
 
 

@@ -12,8 +12,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, 
 from lib.artefacts import store
 from lib.data.glue import TASKS, StsbScore
 from lib.model.recipes import Recipe
-from lib.pruning.importance import ESTIMATORS
-from lib.pruning.search import MODES, Magnitude, Structured
+from lib.pruning.importance import ESTIMATORS, Estimator
+from lib.pruning.search import MODES, Magnitude, Mode, Structured
 from lib.tickets.subnetworks import Retraining
 
 CHOICES = {
@@ -67,12 +67,8 @@ class Profile(BaseModel):
     train_rows: PositiveInt | None
     dev_rows: PositiveInt | None
     stsb_score: StsbScore
-    modes: Annotated[list[Literal["joint", "heads", "mlps"]], Field(min_length=1), Distinct] = list(
-        MODES
-    )
-    estimators: Annotated[list[Literal["per_example", "per_batch", "running"]], Distinct] = list(
-        ESTIMATORS
-    )
+    modes: Annotated[list[Mode], Field(min_length=1), Distinct] = list(MODES)
+    estimators: Annotated[list[Estimator], Distinct] = list(ESTIMATORS)
     finetuning: dict = {}
     magnitude: Magnitude = Magnitude()
     structured: Structured = Structured()

@@ -1,0 +1,9 @@
+"""What the masks say: which units survive, how stable that is, and what the survivors attend to.
+
+survival    in how many seeds and tasks a unit survives
+agreement   how well the masks of one task's seeds agree, and how reliable the importances are
+overlap     which units two tasks share, and whether tasks form groups
+attention   attention maps of a model, raw and weighted
+patterns    a classifier of attention maps, and the labelled maps in labelled/ that test it
+drawn_maps  synthetic attention maps that train the classifier
+"""

@@ -1,12 +1,13 @@
-"""What heads attend to: raw attention maps, and maps weighted by what is attended to (paper §5.2).
+"""Attention maps of all heads: raw, and weighted by the vectors attended to (paper §5.2).
 
-A head's output for token i is a weighted sum over tokens j of f(x_j), a vector that depends on the head:
+A head's output for token i is a weighted sum over tokens j of f(x_j), a vector that the head makes:
 
     raw map       α_ij                          softmax of query · key / √d_h
     normed map    ‖α_ij f(x_j)‖,  f(x) = (x W_V + b_V) W_O
 
-after Kobayashi et al. (2020): W_O is the head's slice of the output projection; the value's bias belongs to f, the
-output's, which no single head owns, does not. A token with much attention and a short f(x) matters little.
+after Kobayashi et al. (2020). W_O is the head's slice of the output projection; the projection's
+bias belongs to no single head and is left out. A token with much attention but a short f(x) matters
+little.
 """
 
 from collections.abc import Iterable, Iterator
@@ -25,10 +26,11 @@ from lib.pruning import gates
 def maps(
     model: SentenceClassifier, data: Encoded, rows: Iterable[int]
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """For each of these rows (raw, normed), float32 [layers, heads, tokens, tokens] each; dropout off.
+    """Yield (raw, normed) for each row: float32 [layers, heads, tokens, tokens] each.
 
-    Row i of a map is the token that looks, column j the one that is looked at. One example at a time, so there is no
-    padding, and memory is that of one example. Inside `gates.masked` these are the maps of the subnetwork.
+    Row i of a map is the token that looks, column j the token that is looked at. Dropout is off.
+    Rows go through the model one at a time, so there is no padding and little memory is needed.
+    Inside `gates.masked` the maps are those of the subnetwork.
     """
     model.eval()
     data = data.to(model.device)
@@ -36,15 +38,18 @@ def maps(
         inputs, _ = data.batch([row])
         with _inputs_of_attention(model) as states:
             model.encoder(**inputs)
-        both = [
+        by_layer = [
             of_layer(layer, state[0])
             for layer, state in zip(gates.encoder_layers(model), states, strict=True)
         ]
-        yield tuple(torch.stack(part).float().cpu().numpy() for part in zip(*both, strict=True))
+        yield tuple(torch.stack(kind).float().cpu().numpy() for kind in zip(*by_layer, strict=True))
 
 
 def of_layer(layer: nn.Module, states: Tensor) -> tuple[Tensor, Tensor]:
-    """(raw, normed), [heads, tokens, tokens] each, of one layer; states: what it reads, [tokens, hidden]."""
+    """Compute (raw, normed) of one layer, [heads, tokens, tokens] each.
+
+    states: the input of the layer's attention, [tokens, hidden]
+    """
     attention, output = layer.attention.self, layer.attention.output.dense
     heads = attention.num_attention_heads
     query, key, value = (
@@ -52,19 +57,18 @@ def of_layer(layer: nn.Module, states: Tensor) -> tuple[Tensor, Tensor]:
         for linear in (attention.query, attention.key, attention.value)
     )
     raw = (query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5).softmax(-1)
-    per_head = output.weight.unflatten(-1, (heads, -1)).permute(
-        1, 2, 0
-    )  # [heads, head size, hidden]
-    norms = (value @ per_head).norm(dim=-1)  # [heads, tokens]: ‖f(x_j)‖
+    weight = output.weight.unflatten(-1, (heads, -1)).permute(1, 2, 0)  # [heads, head size, hidden]
+    norms = (value @ weight).norm(dim=-1)  # [heads, tokens]: ‖f(x_j)‖
     return raw, raw * norms.unsqueeze(-2)
 
 
 @contextmanager
 def _inputs_of_attention(model: nn.Module) -> Iterator[list[Tensor]]:
+    """Collect what each layer's attention reads, [rows, tokens, hidden], while the model runs."""
     states: list[Tensor] = []
 
-    def remember(_module, arguments, named):
-        states.append(arguments[0] if arguments else named["hidden_states"])
+    def remember(_module, args, kwargs):
+        states.append(args[0] if args else kwargs["hidden_states"])
 
     layers = gates.encoder_layers(model)
     hooks = [

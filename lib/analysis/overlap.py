@@ -1,6 +1,7 @@
-"""What tasks share (paper §5.3, Figures 5 and 19): units that survive for both, against what chance would leave.
+"""Measure which units two tasks share, against chance (paper §5.3, Figures 5 and 19).
 
-masks: bool [seeds, layers, heads] (or [seeds, layers] for MLPs) of one task; for two tasks, the same seeds in order.
+masks: bool [seeds, layers, heads], or [seeds, layers] for MLPs: the good masks of one task. Two
+tasks need the same seeds in the same order.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,90 +18,95 @@ from lib.paper.tables import interval
 
 
 def overlap(masks_a: np.ndarray, masks_b: np.ndarray) -> np.ndarray:
-    """How many units both tasks keep, for each seed: int [seeds]. With one task twice: how many it keeps."""
-    a, b = _both(masks_a, masks_b)
+    """Count the units that both tasks keep, for each seed: int [seeds]."""
+    a, b = _units_of_both(masks_a, masks_b)
     return (a & b).sum(1)
 
 
 def expected_overlap(masks_a: np.ndarray, masks_b: np.ndarray) -> np.ndarray:
-    """What `overlap` would be of masks drawn at random with the sizes they have: |a|·|b| / n, float [seeds].
+    """Compute the mean overlap of random masks of the same sizes, |a|·|b| / n: float [seeds].
 
-    The mean of a hypergeometric distribution: of n units a are kept by one task, and b are drawn for the other.
+    This is the mean of a hypergeometric distribution: one task keeps |a| of n units, and |b| units
+    are drawn for the other.
     """
-    a, b = _both(masks_a, masks_b)
+    a, b = _units_of_both(masks_a, masks_b)
     return a.sum(1) * b.sum(1) / a.shape[1]
 
 
 def permutation_test(
     masks_a: np.ndarray, masks_b: np.ndarray, seed: int = 0, draws: int = 10_000
 ) -> Permutation:
-    """Do two tasks share more units than they would if one task's units had been dealt out at random?
+    """Test whether two tasks share more units than if one task's units were shuffled. One-sided.
 
-    One task's units are renamed, in all of its seeds alike, so that what its seeds have in common stays: five seeds
-    of a task are not five tasks. With a single seed this is the hypergeometric test. One-sided; nan where either
-    task keeps everything, or nothing.
+    Each draw shuffles the units of one task in the same way in all seeds, which keeps what the
+    seeds have in common: five seeds of a task are not five independent masks. With a single seed
+    this approximates the hypergeometric test.
+    nan if all units of a task are kept by equally many seeds, for instance by all or by none.
     """
-    a, b = _both(masks_a, masks_b)
-    if any(
-        (masks.sum(0) == masks.sum(0)[0]).all() for masks in (a, b)
-    ):  # renaming would change nothing
+    a, b = _units_of_both(masks_a, masks_b)
+    if any((masks.sum(0) == masks.sum(0)[0]).all() for masks in (a, b)):
         return Permutation(NAN, NAN, NAN)
-    together = (
-        a.T.astype(np.float64) @ b
-    )  # [unit of a, unit of b]: the number of seeds in which both are kept
-    renamed = np.random.default_rng(seed).permuted(
+    # [unit of a, unit of b]: the number of seeds in which both are kept
+    together = a.T.astype(np.float64) @ b
+    shuffled = np.random.default_rng(seed).permuted(
         np.tile(np.arange(len(together)), (draws, 1)), axis=1
     )
-    drawn = together[np.arange(len(together)), renamed].sum(1) / len(a)
+    drawn = together[np.arange(len(together)), shuffled].sum(1) / len(a)
     return against_chance(float(np.trace(together)) / len(a), drawn)
 
 
 def table(masks: Mapping[str, np.ndarray], seed: int = 0, draws: int = 10_000) -> pd.DataFrame:
-    """All pairs of tasks: shared, by chance, the excess with its 95 % interval over seeds, p and Holm's p.
+    """Compare all pairs of tasks, one row per pair; masks: {task: masks}.
 
-    masks: {task: masks}. The excess is paired by seed, as the paper pairs them; p is `permutation_test`'s.
+    "excess": the mean over seeds of shared units minus the units shared by chance.
+    "from", "to": its interval over seeds, by `lib.paper.tables.interval`.
+    "p": of `permutation_test`; "p (Holm)": corrected over the pairs.
     """
     rows = []
-    for one, other in combinations(masks, 2):
-        shared, chance = (
-            overlap(masks[one], masks[other]),
-            expected_overlap(masks[one], masks[other]),
-        )
-        low, high = interval(shared - chance)
-        p = permutation_test(masks[one], masks[other], seed, draws).p
-        rows.append(
-            (one, other, shared.mean(), chance.mean(), (shared - chance).mean(), low, high, p)
-        )
+    for task, other in combinations(masks, 2):
+        shared = overlap(masks[task], masks[other])
+        by_chance = expected_overlap(masks[task], masks[other])
+        excess = shared - by_chance
+        low, high = interval(excess)
+        p = permutation_test(masks[task], masks[other], seed, draws).p
+        rows.append((task, other, shared.mean(), by_chance.mean(), excess.mean(), low, high, p))
     columns = ["task", "other task", "shared", "by chance", "excess", "from", "to", "p"]
-    found = pd.DataFrame(rows, columns=columns)
-    return found.assign(**{"p (Holm)": holm(found["p"])})
+    frame = pd.DataFrame(rows, columns=columns)
+    return frame.assign(**{"p (Holm)": holm(frame["p"])})
 
 
 def matrices(masks: Mapping[str, np.ndarray]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """(mean, sample standard deviation) over seeds of the units that two tasks share; the diagonal is a task's size."""
+    """Count the units that each two tasks share: (mean, sample standard deviation) over seeds.
+
+    Both are tables [task, task]; the diagonal is the size of a task's own masks. With one seed the
+    deviation is nan.
+    """
     shared = np.array(
-        [[overlap(one, other) for other in masks.values()] for one in masks.values()], float
+        [[overlap(task, other) for other in masks.values()] for task in masks.values()], float
     )
     seeds = shared.shape[2]
     deviation = shared.std(2, ddof=1) if seeds > 1 else np.full(shared.shape[:2], NAN)
     return tuple(
-        pd.DataFrame(part, list(masks), list(masks)) for part in (shared.mean(2), deviation)
+        pd.DataFrame(values, list(masks), list(masks)) for values in (shared.mean(2), deviation)
     )
 
 
 def distances(masks: Mapping[str, np.ndarray]) -> np.ndarray:
-    """How unlike the tasks' masks are, seed by seed: 1 − Cohen's κ, float [seeds, tasks, tasks].
+    """Compute how unlike the tasks' masks are, 1 − Cohen's κ: float [seeds, tasks, tasks].
 
-    κ, because two large masks share much whatever they are: agreement counts only beyond what the sizes bring. Two
-    masks of which one keeps everything, or nothing, agree by chance alone: 1.
+    Two large masks always share much, so κ counts only agreement beyond what their sizes give.
+    If a mask keeps everything or nothing, all agreement is by chance and the distance is 1.
     """
-    kept = np.stack([units_of(part) for part in masks.values()], axis=1).astype(
-        float
-    )  # [seeds, tasks, units]
+    # [seeds, tasks, units]
+    kept = np.stack([units_of(of_task) for of_task in masks.values()], axis=1).astype(float)
     share, n = kept.mean(2), kept.shape[2]
     observed = (kept @ kept.swapaxes(1, 2) + (1 - kept) @ (1 - kept).swapaxes(1, 2)) / n
-    both = lambda part: part[:, :, None] * part[:, None, :]  # noqa: E731
-    chance = both(share) + both(1 - share)
+
+    def of_pairs(probability: np.ndarray) -> np.ndarray:
+        """The probability for two tasks at once, if their masks were independent."""
+        return probability[:, :, None] * probability[:, None, :]
+
+    chance = of_pairs(share) + of_pairs(1 - share)
     kappa = np.divide(observed - chance, 1 - chance, out=np.zeros_like(chance), where=chance < 1)
     apart = 1 - kappa
     diagonal = np.arange(apart.shape[1])
@@ -109,10 +115,14 @@ def distances(masks: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def seeds_agree(apart: np.ndarray, seed: int = 0, draws: int = 2_000) -> tuple[float, float]:
-    """(correlation, p): do the seeds rank the pairs of tasks alike? If not, a clustering of the tasks is noise.
+    """Test whether the seeds rank the pairs of tasks alike: (correlation, p).
 
-    apart: [seeds, tasks, tasks]. Spearman's correlation of two seeds' distances, mean over pairs of seeds; p from
-    renaming the tasks in each seed by itself (Mantel's test, for several matrices). nan for one seed or under 4 tasks.
+    Unless they do, a tree of the tasks may be noise.
+    apart: the distances, float [seeds, tasks, tasks]
+    correlation: Spearman's, of the distances of two seeds; the mean over all pairs of seeds
+    p: one-sided, from shuffling the tasks' names in each seed independently (Mantel's test, for
+    several matrices)
+    nan for one seed, for fewer than 4 tasks, or if all distances of a seed are equal.
     """
     seeds, tasks, _ = apart.shape
     if seeds < 2 or tasks < 4:
@@ -121,33 +131,40 @@ def seeds_agree(apart: np.ndarray, seed: int = 0, draws: int = 2_000) -> tuple[f
     ranks = rankdata(apart[:, *upper], axis=1)
     ranks -= ranks.mean(1, keepdims=True)
     lengths = np.linalg.norm(ranks, axis=1, keepdims=True)
-    if not lengths.all():  # all pairs of tasks are as far apart: there is nothing to rank
+    if not lengths.all():
         return NAN, NAN
-    square = np.zeros_like(apart)
-    square[:, *upper] = ranks / lengths
-    square += square.swapaxes(1, 2)
+    unit_ranks = np.zeros_like(apart)
+    unit_ranks[:, *upper] = ranks / lengths
+    unit_ranks += unit_ranks.swapaxes(1, 2)
 
-    def alike(orders: Iterable[np.ndarray]) -> float:
-        named = [
-            part[np.ix_(order, order)][upper] for part, order in zip(square, orders, strict=True)
+    def mean_correlation(orders: Iterable[np.ndarray]) -> float:
+        vectors = [
+            of_seed[np.ix_(order, order)][upper]
+            for of_seed, order in zip(unit_ranks, orders, strict=True)
         ]
-        # the squared length of a sum of unit vectors holds all their correlations: the mean over pairs of seeds
-        return float((np.square(np.sum(named, axis=0)).sum() - seeds) / (seeds * (seeds - 1)))
+        # These are unit vectors, and the product of two is Spearman's correlation. The squared
+        # length of their sum is seeds · 1 (each with itself) + every correlation twice, so no loop
+        # over pairs is needed. Reordering the tasks only permutes a vector: ranks stay valid.
+        squared_length = np.square(np.sum(vectors, axis=0)).sum()
+        return float((squared_length - seeds) / (seeds * (seeds - 1)))
 
     draw = np.random.default_rng(seed)
-    there = alike([np.arange(tasks)] * seeds)
-    drawn = [alike([draw.permutation(tasks) for _ in range(seeds)]) for _ in range(draws)]
-    return there, against_chance(there, np.array(drawn)).p
+    observed = mean_correlation([np.arange(tasks)] * seeds)
+    drawn = [
+        mean_correlation([draw.permutation(tasks) for _ in range(seeds)]) for _ in range(draws)
+    ]
+    return observed, against_chance(observed, np.array(drawn)).p
 
 
 def clusters(apart: np.ndarray) -> np.ndarray:
-    """The tree of tasks (scipy's linkage matrix), by the mean distance over seeds and between groups."""
+    """Build the tree of tasks, scipy's linkage matrix: average linkage of the mean over seeds."""
     return linkage(squareform(apart.mean(0), checks=False), "average")
 
 
-def _both(masks_a: np.ndarray, masks_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _units_of_both(masks_a: np.ndarray, masks_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if np.shape(masks_a) != np.shape(masks_b):
         raise ValueError(
-            f"the tasks' masks must have one shape, not {np.shape(masks_a)} and {np.shape(masks_b)}"
+            f"the masks of the two tasks have shapes {np.shape(masks_a)} and {np.shape(masks_b)}; "
+            "compare masks of the same model and the same seeds"
         )
     return units_of(masks_a), units_of(masks_b)

@@ -1,7 +1,7 @@
-"""Which kind of pattern is an attention map? A small image classifier, and labelled maps (paper §5.2, App. F).
+"""Classify attention maps by their pattern, and load labelled maps (paper §5.2, App. F).
 
-The classes are Kovaleva et al.'s (2019). "Heterogeneous" is whatever is none of the other four; its share is an upper
-bound on what heads could say about language, not a measure of it.
+The classes are those of Kovaleva et al. (2019). "Heterogeneous" is every map that fits none of the
+other four. Its share is an upper bound on the maps that could encode language, not a measure of it.
 """
 
 import csv
@@ -19,23 +19,26 @@ from lib.model.batches import Encoded
 from lib.model.classifier import SentenceClassifier
 from lib.paper.masks import plain_array
 
-SIZE = 64  # tokens; longer maps are cropped
+SIZE = 64  # tokens; longer maps are cropped to their first ones
 LABELLED = Path(__file__).with_name("labelled")
 
 
 class PatternClassifier(nn.Module):
-    """Six 3×3 convolutions (16 16, pool, 32 32, pool, 64 64), a 1×1, the mean over the map, a 1×1 to five classes.
+    """A small convolutional network: maps [batch, tokens, tokens] → logits [batch, 5].
 
-    Reads maps [batch, tokens, tokens] of any one size from 4 on, each divided by its largest value; returns logits
-    [batch, 5]. As it ends in a mean, maps need not be padded to one size, as the paper's are. Weights are drawn with
-    `generator`.
+    Six 3×3 convolutions (16 16, pool, 32 32, pool, 64 64), a 1×1, the mean over the map, and a 1×1
+    to the classes. Thanks to the mean, maps need not be padded to one size, as the paper's are: a
+    batch may have any size from 4 tokens on. Each map is first divided by its largest value.
+    generator: draws the initial weights
     """
 
     def __init__(self, generator: torch.Generator):
         super().__init__()
-        conv = lambda before, after, width: nn.utils.skip_init(  # noqa: E731
-            nn.Conv2d, before, after, width, padding=width // 2
-        )
+
+        def conv(before: int, after: int, width: int) -> nn.Module:
+            """A convolution that keeps the map's size; its weights are drawn below."""
+            return nn.utils.skip_init(nn.Conv2d, before, after, width, padding=width // 2)
+
         layers: list[nn.Module] = []
         for before, after in ((1, 16), (16, 32), (32, 64)):
             layers += [
@@ -52,7 +55,7 @@ class PatternClassifier(nn.Module):
                 nn.init.kaiming_normal_(parameter, generator=generator)
             else:
                 nn.init.zeros_(parameter)
-        self.to(memory_format=torch.channels_last)  # what it pays: benchmarks/patterns.py
+        self.to(memory_format=torch.channels_last)  # for speed: benchmarks/patterns.py
 
     def forward(self, maps: Tensor) -> Tensor:
         scaled = (maps / maps.amax((-1, -2), keepdim=True).clamp_min(1e-12)).unsqueeze(1)
@@ -63,9 +66,9 @@ class PatternClassifier(nn.Module):
 def train(
     batches: Iterable[tuple[np.ndarray, np.ndarray]], steps: int, generator: torch.Generator
 ) -> PatternClassifier:
-    """A classifier trained on batches (maps [n, tokens, tokens], classes [n]), one step each; Adam, linear decay.
+    """Train a classifier with Adam, one step per batch (maps [n, tokens, tokens], classes [n]).
 
-    steps: how many batches there will be, for the decay.
+    steps: the number of batches; the learning rate decays linearly over them, but not below 2 %
     """
     model = PatternClassifier(generator)
     optimiser = torch.optim.Adam(model.parameters(), lr=2e-3)
@@ -83,19 +86,19 @@ def train(
 def drawn_batches(
     steps: int, kind: str, seed: int, size: int = 40
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """So many batches of drawn maps; none comes twice."""
+    """Draw `steps` batches of `size` synthetic maps, each batch anew; kind: "raw" or "normed"."""
     draw = np.random.default_rng([seed, ("raw", "normed").index(kind)])
     return (drawn_maps.batch(size, kind, draw) for _ in range(steps))
 
 
 @torch.no_grad()
 def classify(model: PatternClassifier, maps: np.ndarray) -> np.ndarray:
-    """The class of each map: int [maps]; maps [maps, tokens, tokens] of one size."""
+    """Predict the class of each map, int [maps]; maps: [maps, tokens, tokens]."""
     return model(torch.from_numpy(cropped(maps))).argmax(-1).numpy()
 
 
 def cropped(maps: np.ndarray) -> np.ndarray:
-    """The first 64 tokens' part of maps, float32."""
+    """Crop maps to the first 64 tokens, as float32."""
     return np.ascontiguousarray(maps[..., :SIZE, :SIZE], np.float32)
 
 
@@ -106,14 +109,17 @@ def count(
     classifiers: Mapping[str, PatternClassifier],
     heads: np.ndarray,
 ) -> np.ndarray:
-    """How often each head's map is of each class: int [kinds, layers, heads, classes] over these rows.
+    """Count how often each head's map is of each class: int [kinds, layers, heads, classes].
 
-    classifiers: {"raw": …, "normed": …}. heads: bool [layers, heads]; the others are not looked at and count nothing.
+    rows: the examples of `data` whose maps are counted
+    classifiers: {"raw": …, "normed": …}, in this order, which is the order of the kinds
+    heads: bool [layers, heads]; the counts of all other heads are 0
     """
     counts = np.zeros((len(classifiers), *heads.shape, len(CLASSES)), int)
     layers, columns = np.nonzero(heads)
-    for both in attention.maps(model, data, rows) if len(layers) else ():
-        for number, (classifier, maps) in enumerate(zip(classifiers.values(), both, strict=True)):
+    for raw_and_normed in attention.maps(model, data, rows) if len(layers) else ():
+        kinds = zip(classifiers.values(), raw_and_normed, strict=True)
+        for number, (classifier, maps) in enumerate(kinds):
             counts[number, layers, columns, classify(classifier, maps[heads])] += 1
     return counts
 
@@ -121,49 +127,55 @@ def count(
 def correlation(
     survives: np.ndarray, shares: np.ndarray, seed: int = 0, draws: int = 2_000
 ) -> tuple[float, float, float]:
-    """(r, low, high): Pearson's correlation of surviving and a share, with its 95 % bootstrap interval over heads.
+    """Correlate survival with a share, over all heads of all tasks: Pearson's (r, low, high).
 
-    survives: bool [tasks, layers, heads], shares: float in that shape. A head is drawn with all of its tasks. nan where
-    all heads survive, or none, or where the shares are all the same.
+    survives: bool [tasks, layers, heads]; shares: float of the same shape
+    low, high: 2.5th and 97.5th percentile over bootstrap draws of heads, each with all its tasks
+    The tasks are pooled as they are, so r also reflects differences between tasks.
+    All three are nan if all heads survive, or none, or if all shares are the same.
     """
-    a, b = (np.asarray(part, float).reshape(len(part), -1) for part in (survives, shares))
+    a, b = (np.asarray(array, float).reshape(len(array), -1) for array in (survives, shares))
     if np.ptp(a) == 0 or np.ptp(b) == 0:
         return (float("nan"),) * 3
     picks = np.random.default_rng(seed).integers(a.shape[1], size=(draws, a.shape[1]))
-    drawn = [(a[:, some].ravel(), b[:, some].ravel()) for some in picks]
-    found = [np.corrcoef(x, y)[0, 1] for x, y in drawn if np.ptp(x) and np.ptp(y)]
-    low, high = np.percentile(found, [2.5, 97.5])
+    drawn = [(a[:, pick].ravel(), b[:, pick].ravel()) for pick in picks]
+    correlations = [np.corrcoef(x, y)[0, 1] for x, y in drawn if np.ptp(x) and np.ptp(y)]
+    low, high = np.percentile(correlations, [2.5, 97.5])
     return float(np.corrcoef(a.ravel(), b.ravel())[0, 1]), float(low), float(high)
 
 
-# --- labelled maps ------------------------------------------------------------------------------------------------
+# --- labelled maps --------------------------------------------------------------------------------
 
 
 def labelled(kind: str, part: str | None = None) -> tuple[list[np.ndarray], np.ndarray]:
-    """(maps, classes): real maps of our own models, labelled by looking; lib/analysis/labelled/README.md says how.
+    """Load real maps of our own models, labelled by eye: (maps, classes). See labelled/README.md.
 
-    kind: "raw" or "normed". part: "tuning", the half that was looked at while the drawn maps were made, or "test", or
-    None for both. Maps are float32 [tokens, tokens] of different sizes, 1 the largest value.
+    kind: "raw" or "normed"
+    part: "tuning" (the half looked at while the drawn maps were improved), "test", or None for both
+    Maps are float32 [tokens, tokens] of different sizes; the largest value of each is 1.
     """
     with open(LABELLED / "labels.csv", newline="") as file:
         lines = list(csv.DictReader(file))
     flat = np.load(LABELLED / "maps.npy", allow_pickle=False)
     ends = np.cumsum([int(line["tokens"]) ** 2 for line in lines])
-    parts = np.split(flat.astype(np.float32) / 255, ends[:-1])
-    of_kind = [
+    arrays = np.split(flat.astype(np.float32) / 255, ends[:-1])
+    chosen = [
         n
         for n, line in enumerate(lines)
         if line["kind"] == kind and line["part"] == (part or line["part"])
     ]
-    maps = [parts[n].reshape(int(lines[n]["tokens"]), -1) for n in of_kind]
-    return maps, np.array([CLASSES.index(lines[n]["label"]) for n in of_kind])
+    maps = [arrays[n].reshape(int(lines[n]["tokens"]), -1) for n in chosen]
+    return maps, np.array([CLASSES.index(lines[n]["label"]) for n in chosen])
 
 
 def annotated(folder: str, kind: str) -> tuple[list[np.ndarray], np.ndarray]:
-    """(maps, classes) in the layout of the paper's authors, for who has their annotated maps.
+    """Load the maps that the paper's authors annotated, if you have them: (maps, classes).
 
-    folder: their `head_classification_data`, with raw/labels.txt and raw/for_training/*.npy, or
-    normed/attention_norm_annotated.tsv and normed/data/*.npy. Raises ValueError in one sentence for what is wrong.
+    folder: their `head_classification_data`
+    kind: "raw" reads raw/labels.txt and raw/for_training/*.npy; "normed" reads
+    normed/attention_norm_annotated.tsv and normed/data/*.npy
+    Raises ValueError for a missing table, an unknown label or a bad map; FileNotFoundError for a
+    missing map.
     """
     names = {
         "raw": ("raw/labels.txt", "raw/for_training"),
@@ -172,7 +184,8 @@ def annotated(folder: str, kind: str) -> tuple[list[np.ndarray], np.ndarray]:
     table, data = (Path(folder).expanduser() / name for name in names[kind])
     if not table.is_file():
         raise ValueError(
-            f"{table} is not there; name the folder head_classification_data, or leave the parameter empty"
+            f"{table} does not exist; set annotated_dir to the folder head_classification_data, "
+            "or leave it empty"
         )
     maps, classes = [], []
     for number, line in enumerate(table.read_text().splitlines(), 1):
@@ -193,25 +206,29 @@ def _class(label: str, where: str) -> int:
     for number, name in enumerate(CLASSES):
         if words == set(name.split("+")):
             return number
-    raise ValueError(f"{where}: {label!r} is no class; the classes are {', '.join(CLASSES)}")
+    raise ValueError(f"{where}: the label is {label!r}; it can be {', '.join(CLASSES)}")
 
 
 def split(classes: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """(training, test) indices of labelled maps: a fifth of each class for the test."""
+    """Split labelled maps: (training, test) indices; a fifth of each class, rounded up, is test."""
     draw = np.random.default_rng(seed)
-    of_class = [draw.permutation(np.flatnonzero(classes == c)) for c in np.unique(classes)]
-    test = np.concatenate([members[: -(-len(members) // 5)] for members in of_class])
+    by_class = [draw.permutation(np.flatnonzero(classes == c)) for c in np.unique(classes)]
+    test = np.concatenate([members[: -(-len(members) // 5)] for members in by_class])
     return np.setdiff1d(np.arange(len(classes)), test), np.sort(test)
 
 
 def batches_by_size(
     maps: list[np.ndarray], classes: np.ndarray, epochs: int, seed: int, size: int = 16
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Batches of maps of one size each, in random order, so many times over; maps are cropped to 64 tokens."""
+    """Yield batches for some epochs, in random order; the maps of a batch have one size.
+
+    Maps are cropped to 64 tokens first. size: the most maps in a batch
+    """
     draw = np.random.default_rng(seed)
-    maps = [cropped(one) for one in maps]
+    maps = [cropped(array) for array in maps]
     for _ in range(epochs):
         order = draw.permutation(len(maps))
+        # a stable sort keeps the random order among maps of one size
         order = order[np.argsort([maps[n].shape[0] for n in order], kind="stable")]
         batches, group = [], []
         for n in order:

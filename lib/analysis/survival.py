@@ -1,4 +1,4 @@
-"""Who survives: counts over seeds and tasks (paper §4.1, §4.2, Figures 1 and 6–15). Arrays in, arrays out."""
+"""Count which units survive, over seeds and tasks (paper §4.1, §4.2, Figures 1 and 6–15)."""
 
 from collections.abc import Sequence
 
@@ -8,34 +8,36 @@ from lib.artefacts.store import Place
 
 
 def stack(places: Sequence[Place], mode: str | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """(heads [places, layers, heads], mlps [places, layers]) from places of notebook 03, or 02 where mode is None.
+    """Load what survives at several places: (heads [places, layers, heads], mlps [places, layers]).
 
-    With a mode ("joint", "heads", "mlps") the masks of that search, as booleans; without one the shares of weights
-    that survive m-pruning.
+    mode: whose masks to load, as booleans, from notebook 03: "joint", "heads", "mlps", or an
+    estimator such as "running". With None: the shares of weights that survive m-pruning, from
+    notebook 02.
     """
     if mode is not None:
-        parts = [
+        arrays = [
             (place.load(f"{mode}_head_mask.npy"), place.load(f"{mode}_mlp_mask.npy"))
             for place in places
         ]
     else:
         tables = [place.load("survivors.safetensors")[0] for place in places]
-        parts = [(table["heads"], table["mlps"]) for table in tables]
-    heads, mlps = zip(*parts, strict=True)
-    if len({part.shape for part in heads}) > 1:
-        said = ", ".join(
-            f"{place.name} {part.shape}" for place, part in zip(places, heads, strict=True)
+        arrays = [(table["heads"], table["mlps"]) for table in tables]
+    heads, mlps = zip(*arrays, strict=True)
+    if len({array.shape for array in heads}) > 1:
+        shapes = ", ".join(
+            f"{place.name} {array.shape}" for place, array in zip(places, heads, strict=True)
         )
         raise ValueError(
-            f"the masks are of different models, with different numbers of layers or heads: {said}"
+            "the masks come from different models; use masks with the same numbers of layers and "
+            f"heads: {shapes}"
         )
     return np.stack(heads), np.stack(mlps)
 
 
 def survival(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(mean, sample standard deviation) over the first axis: what a cell of Figure 1 holds.
+    """Compute (mean, sample standard deviation) over seeds: what a cell of Figure 1 shows.
 
-    values: [seeds, …], masks or shares. One seed has no deviation: nan.
+    values: [seeds, …], masks or shares. With one seed the deviation is nan.
     """
     values = np.asarray(values, float)
     deviation = values.std(0, ddof=1) if len(values) > 1 else np.full(values.shape[1:], np.nan)
@@ -43,14 +45,15 @@ def survival(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def super_survivors(masks: np.ndarray) -> np.ndarray:
-    """The units that survive in every seed: bool [seeds, …] → bool […]. Source: paper §4.2, Appendix E."""
+    """Find the units that survive in every seed: bool [seeds, …] → bool […] (§4.2, Appendix E)."""
     return np.asarray(masks, bool).all(0)
 
 
 def expected_super_survivors(masks: np.ndarray) -> float:
-    """How many units would survive in every seed if each seed's mask were drawn at random with the size it has.
+    """Compute how many units random masks of the same sizes would keep in every seed, on average.
 
-    masks: bool [seeds, …]. A unit survives seed s with probability |m_s| / n, and the seeds are independent.
+    masks: bool [seeds, …]. A random unit survives seed s with probability |m_s| / n, independently
+    of the other seeds.
     """
     masks = np.asarray(masks, bool).reshape(len(masks), -1)
     return float(masks.shape[1] * masks.mean(1).prod())

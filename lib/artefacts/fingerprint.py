@@ -1,7 +1,9 @@
-"""What an artefact depends on, in one hash: code cells, parameters, lib modules, and what was read.
+"""Compute one hash of everything that an artefact depends on, to know when it is out of date.
 
-Code is compared by its syntax tree: comments, docstrings and layout do not count. Exercises do not count either.
-`plots` and `teach` only show things, so a change in them redraws a notebook but recomputes nothing.
+It covers the notebook's code cells and parameters, the modules of lib that it imports, and what it
+read. Code is compared by its syntax tree, so comments, docstrings and layout do not count, and
+neither do exercises. The modules of lib/show only show things: when they change, a notebook is
+drawn again, but nothing is computed again.
 """
 
 import ast
@@ -12,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from lib.artefacts.files import sha256
+
 ROOT = Path(__file__).resolve().parents[2]
 SHOWING = "lib.show."
 
@@ -19,10 +23,11 @@ SHOWING = "lib.show."
 def fingerprint(
     step: str, parameters: Mapping[str, Any], reads: Iterable[str], facts: Mapping[str, Any]
 ) -> str:
-    """The hash of everything that the artefacts of a step depend on: 64 hex digits.
+    """Hash everything that the artefacts of a step depend on: 64 hex digits.
 
-    parameters: of the notebook, profile included. reads: the fingerprints of the places it reads from. facts: what
-    else matters, as the origin of the rows.
+    parameters: the notebook's parameters, profile included
+    reads: the fingerprints of the places that the step reads from
+    facts: anything else that matters, such as the origin of the rows
     """
     cells = code_cells(notebook(step))
     return _hash(
@@ -36,9 +41,10 @@ def fingerprint(
 
 
 def of_work(modules: Iterable[str], facts: Mapping[str, Any]) -> str:
-    """The hash of what modules of lib make from these facts, whichever notebook asks for it: 64 hex digits.
+    """Hash modules of lib and the facts that they work on, but no notebook: 64 hex digits.
 
-    For what is dear to compute and must not be computed again because a cell of a notebook has changed.
+    For expensive work that must not be repeated just because a notebook's cell has changed.
+    modules: full names, such as lib.tickets.retrain; the modules that they import count, too
     """
     return _hash(dict(facts), _modules(f"import {module}" for module in modules))
 
@@ -50,31 +56,36 @@ def _modules(sources: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _contents(module: Path) -> list[str]:
-    """What a module says: its code, and the tables beside it, or in a folder there, that it names."""
+    """The module's code, and the checksums of the data files that it names.
+
+    Data files are searched for in the module's folder and below.
+    """
     source = module.read_text()
-    tables = [
-        table.read_text() for table in sorted(module.parent.rglob("*.csv")) if table.name in source
-    ]
-    return [_tree(source), *tables]
+    named = [file for file in sorted(module.parent.rglob("*")) if file.name in source]
+    return [_tree(source), *(sha256(file) for file in named if _is_data(file))]
 
 
-def _hash(*everything) -> str:
-    return hashlib.sha256(json.dumps(everything, sort_keys=True, default=str).encode()).hexdigest()
+def _is_data(file: Path) -> bool:
+    return file.is_file() and file.suffix != ".py" and not file.name.startswith("README")
+
+
+def _hash(*values) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def appearance() -> str:
-    """The hash of the modules that only show things."""
+    """Hash the modules that only show things."""
     files = sorted((ROOT / "lib" / "show").rglob("*.py"))
     return hashlib.sha256("".join(_tree(path.read_text()) for path in files).encode()).hexdigest()
 
 
 def notebook(step: str) -> Path:
-    """The notebook of a step."""
+    """The path of a step's notebook."""
     return ROOT / "notebooks" / f"{step}.ipynb"
 
 
 def code_cells(path: Path) -> list[str]:
-    """The sources of a notebook's code cells, without parameters (they are hashed as values) and exercises."""
+    """Read the code cells of a notebook, except exercises and parameters (hashed as values)."""
     return [
         "".join(cell["source"])
         for cell in json.loads(path.read_text())["cells"]
@@ -84,7 +95,7 @@ def code_cells(path: Path) -> list[str]:
 
 
 def imported(sources: Iterable[str]) -> list[str]:
-    """The modules of lib that these sources import, directly or not, by their full names, sorted."""
+    """List the modules of lib that these sources import, directly or not: full names, sorted."""
     seen: set[str] = set()
     queue = [name for source in sources for name in _imports(source)]
     while queue:
@@ -98,8 +109,8 @@ def imported(sources: Iterable[str]) -> list[str]:
 def _imports(source: str) -> Iterator[str]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "lib":
-            inner = [f"{node.module}.{alias.name}" for alias in node.names]
-            yield from [name for name in inner if _file(name)] or [node.module]
+            submodules = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from [name for name in submodules if _file(name)] or [node.module]
         elif isinstance(node, ast.Import):
             yield from (
                 alias.name
@@ -110,11 +121,13 @@ def _imports(source: str) -> Iterator[str]:
 
 def _file(module: str) -> Path | None:
     path = ROOT / Path(*module.split("."))
-    return next((p for p in (path.with_suffix(".py"), path / "__init__.py") if p.exists()), None)
+    candidates = (path.with_suffix(".py"), path / "__init__.py")
+    return next((file for file in candidates if file.exists()), None)
 
 
 @cache
 def _tree(source: str) -> str:
+    """The syntax tree as text, without docstrings."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(

@@ -1,30 +1,29 @@
-"""Where artefacts live and what is known of them. Only this module builds a path.
+"""Where artefacts are on disk, and what is known about each. Only this module builds their paths.
 
     outputs/<profile>/<step>/<task>/seed_<n>/<artefact>        what a notebook wrote
-    outputs/<profile>/<step>/<task>/seed_<n>/<artefact>.json   its provenance: fingerprint, parameters, checksum, ...
+    outputs/<profile>/<step>/<task>/seed_<n>/<artefact>.json   its provenance
+    outputs/<profile>/<step>/<task>/seed_<n>/done.json         the step is complete
     outputs/<profile>/figures/<name>.png, .svg                 a figure, with its provenance
     outputs/<profile>/tables/<name>.csv, .md                   a table, with its provenance
     outputs/<profile>/notebooks/<step>-<task>-seed_<n>.ipynb   the executed notebook
 
-Every file is written to a neighbour first and moved into place, so a killed process leaves whole files or none.
-Nothing is ever pickled.
+Notebooks that cover all tasks and seeds have no <task>/seed_<n>/. The provenance of an artefact
+says how it was made: fingerprint, parameters, checksum, versions.
 """
 
-import hashlib
 import json
 import os
 import platform
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from lib.artefacts import formats
+from lib.artefacts.files import atomic, sha256
 from lib.artefacts.fingerprint import ROOT, appearance, fingerprint
 
 PACKAGES = ("torch", "transformers", "numpy", "scikit-learn", "scipy")
@@ -32,22 +31,26 @@ DONE = "done.json"
 
 
 def outputs() -> Path:
-    """The folder of all outputs: the checkout's own, or the one that the variable OUTPUTS_DIR names."""
+    """The folder of all outputs: outputs/ in the checkout, or else the variable OUTPUTS_DIR."""
     return Path(os.environ.get("OUTPUTS_DIR") or ROOT / "outputs")
 
 
 def executed_notebook(
     profile: str, step: str, task: str | None = None, seed: int | None = None
 ) -> Path:
-    """Where run_all leaves the executed copy of a notebook."""
+    """The path of the executed copy of a notebook, which run_all writes."""
     return outputs() / profile / "notebooks" / f"{Place(profile, step, task, seed).name}.ipynb"
 
 
 @dataclass(frozen=True)
 class Place:
-    """The folder of one step, for one task and seed or for all: it saves and loads artefacts by name.
+    """A step's folder, for one task and seed or for all; saves and loads artefacts by name.
 
-    The suffix of a name is its format; `formats` says which.
+    The suffix of a name decides the format: see `formats`.
+    task, seed: None in steps that cover all tasks and seeds
+    fingerprint: the hash of everything that the step's results depend on; "" if the place is only
+        read from, so that any fingerprint will do
+    parameters: the notebook's parameters, for the provenance
     """
 
     profile: str
@@ -59,12 +62,12 @@ class Place:
 
     @property
     def name(self) -> str:
-        """The place in one word: 03_structured_pruning-SST-2-seed_42, or 04_good_subnetworks."""
+        """A name such as 03_structured_pruning-SST-2-seed_42, or 04_good_subnetworks."""
         return self.step if self.task is None else f"{self.step}-{self.task}-seed_{self.seed}"
 
     @property
     def folder(self) -> Path:
-        """Where it is on disk."""
+        """The folder on disk."""
         base = outputs() / self.profile / self.step
         return base if self.task is None else base / self.task / f"seed_{self.seed}"
 
@@ -73,8 +76,12 @@ class Place:
         return self.folder / name
 
     def save(self, name: str, value, seconds: float | None = None, **facts) -> None:
-        """Write an artefact, then its provenance; seconds: what computing it took; facts: whatever else to note."""
-        with _atomic(self.path(name)) as temporary:
+        """Write an artefact, then its provenance.
+
+        seconds: how long it took to compute
+        facts: anything else to put into the provenance
+        """
+        with atomic(self.path(name)) as temporary:
             formats.write(temporary, value)
         record = {
             "fingerprint": self.fingerprint,
@@ -85,59 +92,42 @@ class Place:
             **environment(),
             **facts,
         }
-        with _atomic(self.path(f"{name}.json")) as temporary:
+        with atomic(self.path(f"{name}.json")) as temporary:
             formats.write(temporary, record)
 
-    def publish(self, name: str, thing) -> None:
-        """Put a figure (PNG and SVG) or a table (CSV and Markdown) where people look for them."""
-        if hasattr(thing, "savefig"):
-            room, parts = "figures", {"png": thing, "svg": thing}
-        else:
-            markdown = thing.reset_index().to_markdown(
-                index=False, disable_numparse=True
-            )  # 0.80 stays 0.80
-            room, parts = "tables", {"csv": thing.to_csv(), "md": markdown + "\n"}
-        for suffix, value in parts.items():
-            replace(self, step=room, task=None, seed=None).save(
-                f"{name}.{suffix}", value, made_by=self.name
-            )
-
     def has(self, name: str) -> bool:
-        """Is there such an artefact, made with this place's fingerprint (or any, for a place that is only read)?"""
+        """True if the artefact exists and has this place's fingerprint; "" accepts any."""
         record = self.provenance(name)
         return record is not None and self.fingerprint in ("", record["fingerprint"])
 
     def provenance(self, name: str) -> dict | None:
-        """What is known of an artefact, or None where there is none."""
-        try:
-            return (
-                json.loads(self.path(f"{name}.json").read_text())
-                if self.path(name).exists()
-                else None
-            )
-        except FileNotFoundError:
-            return None
+        """Read how an artefact was made; None if there is no such artefact."""
+        return _read_json(self.path(f"{name}.json")) if self.path(name).exists() else None
 
     def load(self, name: str):
-        """Read an artefact; its checksum is compared first.
+        """Read an artefact, after comparing its checksum.
 
-        Raises FileNotFoundError or ValueError, each in one sentence that says what to do.
+        Raises FileNotFoundError if it does not exist, and ValueError if it is damaged.
         """
         record = self.provenance(name)
         if record is None:
-            only = f"--profile {self.profile} --only {self.step[:2]}"
-            only += "" if self.task is None else f" --tasks {self.task} --seeds {self.seed}"
+            options = f"--profile {self.profile} --only {self.step[:2]}"
+            options += "" if self.task is None else f" --tasks {self.task} --seeds {self.seed}"
             raise FileNotFoundError(
-                f"{self.path(name)} is not there yet; make it with: python run_all.py {only}"
+                f"{self.path(name)} does not exist yet; make it with: python run_all.py {options}"
             )
         if sha256(self.path(name)) != record["sha256"]:
             raise ValueError(
-                f"{self.path(name)} is damaged (its checksum differs from the one noted); delete it and run again"
+                f"{self.path(name)} is damaged (its checksum is not the one in its provenance); "
+                "delete it and run again"
             )
         return formats.read(self.path(name))
 
     def load_or(self, name: str, compute: Callable[[], Any]):
-        """The artefact, if this code with these parameters has made it; else compute it, save it, return it."""
+        """Load the artefact if this code made it with these parameters; else compute and save it.
+
+        A new value is read back from disk, so both ways return the same.
+        """
         if self.fingerprint and self.has(name):
             return self.load(name)
         start = time.perf_counter()
@@ -146,34 +136,27 @@ class Place:
         return formats.read(self.path(name))
 
     def finish(self, **facts) -> list[str]:
-        """Note that everything here is complete; returns the names of this run's artefacts."""
+        """Record that the step is complete, and return the names of this run's artefacts.
+
+        facts: anything else to put into the record
+        """
         names = sorted(path.name for path in self.folder.glob("*.*") if self.has(path.name))
-        with _atomic(self.path(DONE)) as temporary:
-            formats.write(
-                temporary,
-                {
-                    "fingerprint": self.fingerprint,
-                    "appearance": appearance(),
-                    "artefacts": names,
-                    **facts,
-                },
-            )
+        record = {"fingerprint": self.fingerprint, "appearance": appearance(), "artefacts": names}
+        with atomic(self.path(DONE)) as temporary:
+            formats.write(temporary, {**record, **facts})
         return names
 
     def done(self) -> dict | None:
-        """What `finish` noted, or None where the step has not been completed here."""
-        try:
-            return json.loads(self.path(DONE).read_text())
-        except FileNotFoundError:
-            return None
+        """Read what `finish` recorded; None if the step is not complete."""
+        return _read_json(self.path(DONE))
 
     def clear(self) -> None:
-        """Forget that what is here is fresh: provenance goes, so all of it is computed again. Artefacts stay."""
+        """Delete the provenance but not the artefacts: everything is then computed again."""
         for record in (*self.folder.glob("*.*.json"), self.path(DONE)):
             record.unlink(missing_ok=True)
 
     def is_done(self) -> bool:
-        """Has the step been completed with this very fingerprint, and would it look the same now?"""
+        """True if the step is complete with this fingerprint and would look the same now."""
         record = self.done()
         return record is not None and (record["fingerprint"], record["appearance"]) == (
             self.fingerprint,
@@ -190,14 +173,16 @@ def open_place(
     reads: Sequence[Place] = (),
     facts: Mapping[str, Any] = {},
 ) -> Place:
-    """The place of a step that runs with these parameters (profile, and task and seed where it has them).
+    """Make the place of a step, for a notebook that starts.
 
-    reads: the places it reads from, which must be complete; facts: what else its results depend on.
+    parameters: all parameters of the notebook; profile must be one, task and seed may be
+    reads: the places that the step reads from; FileNotFoundError if one is not complete
+    facts: anything else that the results depend on
     """
     upstream = []
     for place in reads:
         if (record := place.done()) is None:
-            place.load(DONE)  # raises, with what to do
+            place.load(DONE)  # raises an error that says what to run
         upstream.append(record["fingerprint"])
     return place_of(step, parameters, upstream, facts)
 
@@ -205,30 +190,27 @@ def open_place(
 def place_of(
     step: str, parameters: Mapping[str, Any], upstream: Sequence[str], facts: Mapping[str, Any] = {}
 ) -> Place:
-    """As `open_place`, from the fingerprints of the places read from, which need not be complete yet."""
+    """Make the place of a step as `open_place` does, from the fingerprints of the places it reads.
+
+    Those places need not be complete yet.
+    """
     task, seed = parameters.get("task"), parameters.get("seed")
-    return Place(
-        parameters["profile"],
-        step,
-        task,
-        seed,
-        fingerprint(step, parameters, upstream, facts),
-        parameters,
-    )
+    digest = fingerprint(step, parameters, upstream, facts)
+    return Place(parameters["profile"], step, task, seed, digest, parameters)
 
 
 def places(profile: str, step: str) -> list[Place]:
-    """The places of a step that are complete, over all tasks and seeds, in alphabetical order of their folders."""
-    found = sorted((outputs() / profile / step).glob(f"*/seed_*/{DONE}"))
+    """List the complete places of a step over all tasks and seeds, ordered by folder name."""
+    records = sorted((outputs() / profile / step).glob(f"*/seed_*/{DONE}"))
     return [
         Place(profile, step, path.parts[-3], int(path.parts[-2].removeprefix("seed_")))
-        for path in found
+        for path in records
     ]
 
 
 @cache
 def environment() -> dict[str, Any]:
-    """Versions and device, for provenance."""
+    """The versions of Python and of packages, the device and the threads, for the provenance."""
     import torch
 
     device = (
@@ -244,22 +226,8 @@ def environment() -> dict[str, Any]:
     }
 
 
-def sha256(path: Path) -> str:
-    """The checksum of a file, as 64 hex digits."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextmanager
-def _atomic(path: Path) -> Iterator[Path]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".new-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
+def _read_json(path: Path) -> dict | None:
     try:
-        yield Path(name)
-        os.chmod(
-            name, 0o644
-        )  # temporary files are private; outputs may be shared by the workers of several users
-        os.replace(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        return None

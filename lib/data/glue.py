@@ -1,21 +1,26 @@
-"""The nine GLUE tasks: what a row holds, how it is labelled, and the score that the paper reports (Table 1)."""
+"""The nine GLUE tasks: labels, official sizes, and the scores that the paper reports (Table 1)."""
 
 import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import accuracy_score, matthews_corrcoef
+
+StsbScore = Literal["pearson", "pearson_spearman"]
 
 
 @dataclass(frozen=True)
 class Task:
     """One GLUE task.
 
-    pair: two sentences a row. labels: class names in the order of Hugging Face's numbers; empty for regression.
-    metric: "accuracy", "matthews" or "pearson". train, dev: official sizes, rows.
+    pair: True if a row has two sentences.
+    labels: class names, in the order of Hugging Face's label numbers; empty for regression.
+    metric: "accuracy", "matthews" or "pearson".
+    train, dev: the number of rows in the official sets.
     """
 
     pair: bool
@@ -26,7 +31,7 @@ class Task:
 
     @property
     def outputs(self) -> int:
-        """How many logits a model of this task has."""
+        """The number of logits that a model of this task has."""
         return len(self.labels) or 1
 
 
@@ -44,11 +49,11 @@ TASKS = {
 }
 
 
-def score(task: str, logits: np.ndarray, labels: np.ndarray, stsb: str = "pearson") -> float:
-    """The task's metric on these logits [rows, outputs] and labels [rows]; nan where it is undefined.
+def score(task: str, logits: np.ndarray, labels: np.ndarray, stsb: StsbScore = "pearson") -> float:
+    """Score logits [rows, outputs] against labels [rows] with the task's metric; nan if undefined.
 
-    stsb: "pearson", as the paper reports, or "pearson_spearman", their mean, with which the authors' code decided how
-    far to prune (README, decision 1).
+    stsb: how to score STS-B. The paper reports "pearson"; the authors' code decided how far to
+        prune with "pearson_spearman", the mean of the two correlations (README, decision 1).
     """
     if TASKS[task].metric == "pearson":
         return correlation(logits[:, 0], labels, stsb)
@@ -58,14 +63,17 @@ def score(task: str, logits: np.ndarray, labels: np.ndarray, stsb: str = "pearso
     return float(accuracy_score(labels, predicted))
 
 
-def correlation(predicted: np.ndarray, labels: np.ndarray, kind: str = "pearson") -> float:
-    """Pearson's r, or with kind "pearson_spearman" its mean with Spearman's ρ; nan if either side is constant."""
-    if kind not in ("pearson", "pearson_spearman"):
+def correlation(predicted: np.ndarray, labels: np.ndarray, kind: StsbScore = "pearson") -> float:
+    """Correlate predictions with labels, both [rows]; nan if either is constant.
+
+    kind: "pearson" for Pearson's r, "pearson_spearman" for the mean of r and Spearman's ρ.
+    """
+    if kind not in get_args(StsbScore):
         raise ValueError(f"the STS-B score is {kind!r}; it can be 'pearson' or 'pearson_spearman'")
     if np.ptp(predicted) == 0 or np.ptp(labels) == 0:
         return float("nan")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # nearly constant predictions: the number is what it is
+        warnings.simplefilter("ignore")  # scipy warns when predictions are nearly constant
         pearson = float(pearsonr(predicted, labels).statistic)
         if kind == "pearson":
             return pearson
@@ -73,12 +81,12 @@ def correlation(predicted: np.ndarray, labels: np.ndarray, kind: str = "pearson"
 
 
 def majority(task: str, labels: Sequence) -> float:
-    """The score of always answering the most frequent label of these rows.
+    """Score the answer that is always these rows' most frequent label.
 
-    STS-B's constant answer has no correlation, so it is nan (README, decision 3; the paper shows 0.02).
+    nan for STS-B: a constant answer has no correlation (README, decision 3; the paper shows 0.02).
     """
     labels = np.asarray(labels)
     if TASKS[task].metric == "pearson":
         return float("nan")
-    most = Counter(labels.tolist()).most_common(1)[0][0]
-    return score(task, np.eye(TASKS[task].outputs)[np.full(len(labels), most)], labels)
+    most_frequent = Counter(labels.tolist()).most_common(1)[0][0]
+    return score(task, np.eye(TASKS[task].outputs)[np.full(len(labels), most_frequent)], labels)

@@ -1,7 +1,8 @@
-"""Sentences as token ids, and the order in which a model sees them.
+"""Sentences as token ids, and the batches in which a model reads them.
 
-Padding is the dearest arithmetic in GLUE: padded to 128, the average CoLA row is nine tenths nothing. Rows are
-tokenised once, batched with rows of like length, and padded to the longest of their batch only.
+Padding is the most expensive arithmetic in GLUE: padded to 128 tokens, the average CoLA row is nine
+tenths padding. So rows are tokenised once, batched with rows of similar length, and padded only to
+the longest row of their batch.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,18 +14,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# how many batches' worth of shuffled rows are sorted by length together: large enough for little padding, small
-# enough that batches still differ from epoch to epoch
+# How many batches of shuffled rows are sorted by length together: enough for little padding, but
+# few enough that the batches still differ from epoch to epoch.
 BUCKET = 32
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """Tokenised rows, one behind the other in one tensor; batches are cut out of it on the device where it is.
+    """Tokenised rows, joined end to end in one tensor; batches are cut out of it on its device.
 
-    tokens: int64 [tokens of all rows] under input_ids, and token_type_ids where the tokenizer makes them. lengths: int
-    [rows], tokens per row, special tokens counted. labels: int64 [rows] for classification, float32 [rows] for
-    regression. pad_id: the padding token.
+    tokens: int64 [tokens of all rows] under input_ids, and under token_type_ids if the tokenizer
+        makes them
+    lengths: int [rows], tokens per row, special tokens included
+    labels: int64 [rows] for classification, float32 [rows] for regression
+    pad_id: the id of the padding token
     """
 
     tokens: Mapping[str, Tensor]
@@ -36,34 +39,33 @@ class Encoded:
         return len(self.labels)
 
     def to(self, device: torch.device | str) -> "Encoded":
-        """The same rows on another device."""
+        """Return the same rows with their tokens on another device."""
         return replace(
             self, tokens={name: tensor.to(device) for name, tensor in self.tokens.items()}
         )
 
     def row(self, index: int) -> list[int]:
-        """The token ids of one row."""
+        """Return the token ids of one row."""
         return self.batch([index])[0]["input_ids"][0].tolist()
 
     def batch(self, indices: Sequence[int]) -> tuple[dict[str, Tensor], Tensor]:
-        """(inputs [batch, longest of the batch] with their attention mask, labels [batch]) for these rows."""
+        """Cut out a batch: (inputs, labels [batch]).
+
+        inputs: tensors [batch, longest row of the batch] by name, attention_mask among them
+        """
         rows, device = np.asarray(indices), self.tokens["input_ids"].device
-        starts, lengths = (
-            torch.from_numpy(np.stack([self._starts[rows], self.lengths[rows]]))
-            .to(device)
-            .unsqueeze(-1)
-        )
+        spans = torch.from_numpy(np.stack([self._starts[rows], self.lengths[rows]]))
+        starts, lengths = spans.to(device).unsqueeze(-1)
         column = torch.arange(int(self.lengths[rows].max()), device=device)
         padding = column >= lengths
-        at = (starts + column).masked_fill_(padding, 0)
+        positions = (starts + column).masked_fill_(padding, 0)
         fill = {"input_ids": self.pad_id}
         inputs = {
-            name: values[at].masked_fill_(padding, fill.get(name, 0))
+            name: values[positions].masked_fill_(padding, fill.get(name, 0))
             for name, values in self.tokens.items()
         }
-        return inputs | {"attention_mask": (~padding).long()}, torch.from_numpy(
-            self.labels[rows]
-        ).to(device)
+        inputs["attention_mask"] = (~padding).long()
+        return inputs, torch.from_numpy(self.labels[rows]).to(device)
 
     @cached_property
     def _starts(self) -> np.ndarray:
@@ -71,12 +73,14 @@ class Encoded:
 
 
 def encode(rows: Sequence[dict], tokenizer, max_length: int = 128) -> Encoded:
-    """Tokenise rows with keys sentence1, sentence2 (absent for single sentences) and label.
+    """Tokenise rows. Raises ValueError if there are none.
 
-    max_length counts the special tokens (paper's code: 128). Labels that are floats make a regression task.
+    rows: dictionaries with sentence1, sentence2 (absent in tasks on single sentences) and label; a
+        float label means regression
+    max_length: tokens per row, special tokens included (128 in the paper's code)
     """
     if not rows:
-        raise ValueError("there are no rows to encode")
+        raise ValueError("there are no rows to encode; `rows` must hold at least one")
     pairs = "sentence2" in rows[0]
     tokens = tokenizer(
         [row["sentence1"] for row in rows],
@@ -86,17 +90,23 @@ def encode(rows: Sequence[dict], tokenizer, max_length: int = 128) -> Encoded:
         return_attention_mask=False,
     )
     names = [name for name in ("input_ids", "token_type_ids") if name in tokens]
-    end_to_end = {
-        n: torch.from_numpy(np.fromiter(chain.from_iterable(tokens[n]), np.int64)) for n in names
+    joined = {
+        name: torch.from_numpy(np.fromiter(chain.from_iterable(tokens[name]), np.int64))
+        for name in names
     }
     lengths = np.array([len(ids) for ids in tokens["input_ids"]])
     labels = [row["label"] for row in rows]
     dtype = np.float32 if isinstance(labels[0], float) else np.int64
-    return Encoded(end_to_end, lengths, np.array(labels, dtype), tokenizer.pad_token_id)
+    return Encoded(joined, lengths, np.array(labels, dtype), tokenizer.pad_token_id)
 
 
 def training_batches(lengths: np.ndarray, size: int, generator: torch.Generator) -> list[list[int]]:
-    """One epoch's batches of row indices: every row once, rows of like length together, batches in random order."""
+    """Draw the batches of one epoch, lists of row indices: every row once, in random order.
+
+    Rows of similar length share a batch.
+    lengths: int [rows], tokens per row
+    size: rows per batch
+    """
     order = torch.randperm(len(lengths), generator=generator).numpy()
     batches = []
     for start in range(0, len(order), BUCKET * size):
@@ -107,7 +117,12 @@ def training_batches(lengths: np.ndarray, size: int, generator: torch.Generator)
 
 
 def evaluation_batches(lengths: np.ndarray, size: int) -> Iterator[list[int]]:
-    """Batches of row indices, longest rows first: the least padding, and a lack of memory shows at once."""
+    """Yield batches of row indices, longest rows first.
+
+    This order needs the least padding, and if memory is too small, the first batch shows it.
+    lengths: int [rows], tokens per row
+    size: rows per batch
+    """
     order = np.argsort(-lengths, kind="stable")
     for start in range(0, len(order), size):
         yield order[start : start + size].tolist()

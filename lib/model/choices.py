@@ -1,4 +1,8 @@
-"""Choices: frozen dataclasses that refuse a misspelt name or a wrong type, in a notebook as in a profile."""
+"""A decorator for classes of settings, so that a mistake in a setting is an error at once.
+
+`@strict` makes a frozen dataclass that raises pydantic's ValidationError for a field that does not
+exist or a value of the wrong type, in a notebook as well as in a profile.
+"""
 
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass

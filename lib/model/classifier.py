@@ -1,8 +1,9 @@
-"""An encoder with a classifier on top, and how each encoder wants to be fine-tuned.
+"""An encoder with a linear classifier on top, for fine-tuning.
 
-The paper fine-tunes BERT: the pooler over [CLS], dropout, one linear layer (§3). The small encoders that pip can
-bring are sentence encoders. Their pooler was never trained, so they are read by the mean over their tokens; and as
-the means of any two sentences hardly differ (e5-small's have a cosine around 0.8), they are centred and scaled first.
+The paper fine-tunes BERT: the pooler over [CLS], dropout, one linear layer (§3). The small encoders
+that pip can download are sentence encoders. Their pooler was never trained, so the mean over their
+tokens is used instead. The means of any two sentences hardly differ (e5-small's have a cosine
+around 0.8), so they are centred and scaled first.
 """
 
 import torch
@@ -16,10 +17,12 @@ STANDARDISING_ROWS, STANDARDISING_BATCH = 128, 16
 class SentenceClassifier(nn.Module):
     """encoder → pooling → dropout → linear: logits [batch, outputs], 1 output for regression.
 
-    With pooling "cls" this is what transformers' BertForSequenceClassification computes (tested); the encoder may be
-    any with BertModel's layout. With pooling "mean" the pooled vectors are standardised by a fixed centre [hidden] and
-    one scale, which `standardise` takes from training rows. The classifier's weights are drawn from N(0, 0.02²) with
-    `generator`, its bias is zero.
+    With pooling "cls" it computes what transformers' BertForSequenceClassification does (tested).
+    With pooling "mean" it standardises the pooled vectors by a fixed centre [hidden] and one scale,
+    which `standardise` takes from training rows.
+    encoder: a model with BertModel's layout
+    pooling: "cls" or "mean"; ValueError for anything else, or if "cls" has no pooler
+    generator: draws the classifier's weights from N(0, 0.02²); its bias is zero
     """
 
     def __init__(self, encoder: nn.Module, outputs: int, pooling: str, generator: torch.Generator):
@@ -32,7 +35,7 @@ class SentenceClassifier(nn.Module):
             )
         self.encoder, self.pooling = encoder, pooling
         self.dropout = nn.Dropout(encoder.config.hidden_dropout_prob)
-        # skip_init: nn.Linear would draw weights from the global generator, only to have them drawn again here
+        # skip_init: otherwise nn.Linear would draw weights from the global generator first
         self.classifier = nn.utils.skip_init(nn.Linear, encoder.config.hidden_size, outputs)
         nn.init.normal_(self.classifier.weight, std=0.02, generator=generator)
         nn.init.zeros_(self.classifier.bias)
@@ -43,18 +46,19 @@ class SentenceClassifier(nn.Module):
         return self.classifier(self.dropout((self.pooled(**inputs) - self.centre) / self.scale))
 
     def pooled(self, **inputs: Tensor) -> Tensor:
-        """One vector for each example: [batch, hidden], not standardised."""
+        """Compute one vector for each example: [batch, hidden], not standardised."""
         output = self.encoder(**inputs)
         if self.pooling == "cls":
             return output.pooler_output
-        real = inputs["attention_mask"].unsqueeze(-1).to(output.last_hidden_state)
-        return (output.last_hidden_state * real).sum(1) / real.sum(1)
+        is_token = inputs["attention_mask"].unsqueeze(-1).to(output.last_hidden_state)
+        return (output.last_hidden_state * is_token).sum(1) / is_token.sum(1)
 
     @torch.no_grad()
     def standardise(self, data: Encoded) -> None:
-        """Set centre and scale so that training rows' pooled vectors have mean 0 and, on average, variance 1.
+        """Set centre and scale: the pooled vectors get mean 0 and, on average, variance 1.
 
-        Looks at the first rows only. Does nothing for pooling "cls": BERT's pooler is used as it is.
+        Does nothing for pooling "cls": BERT's pooler needs no standardising.
+        data: training rows, of which only the first STANDARDISING_ROWS count
         """
         if self.pooling == "mean":
             self.eval()
@@ -66,14 +70,16 @@ class SentenceClassifier(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device that the weights are on."""
         return self.classifier.weight.device
 
 
 def example_losses(logits: Tensor, labels: Tensor) -> Tensor:
-    """The loss of each example: float [batch]. Squared error for float labels, else cross-entropy.
+    """Compute the loss of each example [batch]: squared error for float labels, else cross-entropy.
 
-    In float32 at least, whatever the precision of the logits.
+    The losses are float32, or float64 if the logits are.
+    logits: [batch, outputs]
+    labels: [batch]
     """
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     if labels.is_floating_point():

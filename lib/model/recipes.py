@@ -1,4 +1,4 @@
-"""How each encoder wants to be fine-tuned."""
+"""Recipes: how each encoder is fine-tuned."""
 
 from dataclasses import asdict, replace
 from typing import Literal
@@ -12,10 +12,15 @@ from lib.model.choices import strict
 class Recipe:
     """How an encoder is fine-tuned.
 
-    pooling: "cls" (the pooler over [CLS], as BERT) or "mean" (over the tokens, standardised: see SentenceClassifier).
-    learning_rate: the encoder's peak rate. head_factor: how many times that rate the classifier gets. precision:
-    "float32", or "mixed", with bf16 matrix products where the device has units for them (README, decision 23). For all:
-    linear decay to 0, no warm-up, AdamW without weight decay, gradient clip 1.0 (paper §3 and its code).
+    The rest is the same for all encoders: AdamW without weight decay, linear decay of the learning
+    rate to 0, no warm-up, gradients clipped at norm 1.0 (paper §3 and its code).
+    pooling: "cls" (the pooler over [CLS], as in BERT) or "mean" (the mean over the tokens,
+        standardised: see SentenceClassifier)
+    learning_rate: the encoder's peak learning rate
+    head_factor: the classifier's learning rate, as a multiple of the encoder's
+    max_length: tokens per row, special tokens included; longer rows are truncated
+    precision: "float32", or "mixed" for bf16 matrix products where the device has units for them
+        (README, decision 23)
     """
 
     pooling: Literal["cls", "mean"] = "cls"
@@ -27,11 +32,11 @@ class Recipe:
     precision: Literal["float32", "mixed"] = "float32"
 
     def as_dict(self) -> dict:
-        """The recipe as plain values."""
+        """Return the recipe as plain values."""
         return asdict(self)
 
 
-BERT = Recipe(precision="mixed")  # the paper's; for every encoder that is not named below
+BERT = Recipe(precision="mixed")  # the paper's recipe; for every encoder that is not named below
 # measured: benchmarks/recipes.py
 SMALL = Recipe(pooling="mean", learning_rate=1e-4, head_factor=10, batch_size=16, precision="mixed")
 RECIPES = {
@@ -42,5 +47,5 @@ RECIPES = {
 
 
 def recipe(encoder: str, **changes) -> Recipe:
-    """The recipe of an encoder by name, but for these changes; BERT's, the paper's, where nothing else is known."""
+    """Return the recipe of an encoder, or else BERT's from the paper, with these changes."""
     return replace(RECIPES.get(encoder, BERT), **changes)

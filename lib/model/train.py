@@ -1,6 +1,6 @@
-"""Fine-tuning and scoring: a plain loop, the paper's optimiser, no trainer in between (§3)."""
+"""Fine-tune and score: a plain loop with the paper's optimiser, no trainer in between (§3)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -11,7 +11,6 @@ from lib.model.classifier import example_losses
 from lib.model.device import autocast, evaluation_batch_size
 from lib.model.recipes import Recipe
 from lib.model.vocabulary import OccurringWords, word_embeddings
-from lib.pruning.masks import WeightMask
 
 
 def fit(
@@ -19,17 +18,19 @@ def fit(
     data: Encoded,
     recipe: Recipe,
     seed: int,
-    report: Callable[[int, float], None] = lambda epoch, loss: None,
-    keep: WeightMask | None = None,
+    report: Callable[[int, float], None] | None = None,
+    keep: Mapping[str, np.ndarray] | None = None,
 ) -> list[float]:
-    """Train the model in place; returns the mean training loss of each epoch.
+    """Train the model in place, and return the mean training loss of each epoch.
 
-    AdamW (eps 1e-8, no weight decay), linear decay to 0, no warm-up, gradient clip 1.0 (paper §3 and its code). seed
-    rules the order of the batches and dropout; the global generators are as before when this returns. report(epoch,
-    loss) is called after each epoch, when the model may be looked at or scored, but not changed.
-
-    keep: train this subnetwork of single weights only (§4.2). The others are set to 0 and have no gradient, so they
-    are exactly 0 after every step and count nothing when gradients are clipped.
+    AdamW (eps 1e-8, no weight decay), linear decay to 0, no warm-up, gradients clipped at norm 1.0
+    (paper §3 and its code). The global random generators are restored at the end.
+    seed: decides the order of the batches and dropout
+    report: called as report(epoch, loss) after each epoch, the first being 1; it may look at the
+        model or score it, but not change it
+    keep: {parameter name: bool array in the parameter's shape}, the single weights to train (§4.2).
+        The other weights of these parameters are set to 0 and have no gradient, so they are exactly
+        0 after every step, and do not count when gradients are clipped.
     """
     pruned = _prune(model, keep)
     data = data.to(model.device)
@@ -40,9 +41,7 @@ def fit(
     steps = recipe.epochs * -(-len(data) // recipe.batch_size)
     decay = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
     lengths, losses = data.lengths, []
-    with (
-        torch.random.fork_rng()
-    ):  # dropout can only draw from the global generator: seed it here, restore it after
+    with torch.random.fork_rng():  # dropout can only draw from the global generator
         torch.manual_seed(seed)
         for epoch in range(recipe.epochs):
             total = torch.zeros((), device=model.device)
@@ -62,38 +61,42 @@ def fit(
                     total += loss.detach() * len(indices)
             model.eval()
             losses.append(float(total) / len(data))
-            report(epoch + 1, losses[-1])
+            if report is not None:
+                report(epoch + 1, losses[-1])
     return losses
 
 
 def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """AdamW, with a rate of its own for what is not the encoder's."""
-    new, old = [], []
+    """AdamW with two learning rates: the encoder's, and one for all other parameters."""
+    encoder, others = [], []
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            (old if name.startswith("encoder.") else new).append(parameter)
-    groups = [{"params": old}, {"params": new, "lr": recipe.learning_rate * recipe.head_factor}]
+            (encoder if name.startswith("encoder.") else others).append(parameter)
+    rate = recipe.learning_rate * recipe.head_factor
+    groups = [{"params": encoder}, {"params": others, "lr": rate}]
     return torch.optim.AdamW(
         groups, lr=recipe.learning_rate, eps=1e-8, weight_decay=0.0, fused=True
     )
 
 
 @torch.no_grad()
-def _prune(model: nn.Module, keep: WeightMask | None) -> list[tuple[nn.Parameter, torch.Tensor]]:
-    """Set what the mask does not keep to 0; returns (parameter, its mask as floats) for the gradients."""
+def _prune(
+    model: nn.Module, keep: Mapping[str, np.ndarray] | None
+) -> list[tuple[nn.Parameter, torch.Tensor]]:
+    """Set the weights that are not kept to 0; return (parameter, its mask) for the gradients."""
     parameters, pruned = dict(model.named_parameters()), []
-    for name in keep or ():
-        mask = torch.from_numpy(keep[name]).to(
-            parameters[name]
-        )  # floats: multiplying by booleans takes 2½ times as long
-        parameters[name].mul_(mask)
-        pruned.append((parameters[name], mask))
+    for name, kept in (keep or {}).items():
+        parameter = parameters[name]
+        # as floats: multiplying by booleans takes 2½ times as long
+        mask = torch.from_numpy(kept).to(parameter)
+        parameter.mul_(mask)
+        pruned.append((parameter, mask))
     return pruned
 
 
 @torch.inference_mode()
 def predict(model: nn.Module, data: Encoded) -> np.ndarray:
-    """Logits [rows, outputs] in the order of the rows, dropout off."""
+    """Compute logits, float32 [rows, outputs], in the order of the rows, with dropout off."""
     model.eval()
     logits = np.empty((len(data), model.classifier.out_features), np.float32)
     data = data.to(model.device)

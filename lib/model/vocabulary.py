@@ -1,10 +1,10 @@
-"""Training without the words that never occur.
+"""Train with only the word embeddings that occur in the training sentences.
 
-A small encoder has as many weights in its table of word embeddings as in all its layers. The rows of words that the
-training sentences do not use have no gradient and do not change (AdamW without weight decay leaves them where they
-are), yet clearing, clipping and stepping through them takes up to a fifth of a training step, of a pruned model's more
-(benchmarks/retraining.py: it depends on the machine). So while a model is trained, its table holds only the rows that
-occur.
+A small encoder has as many weights in its table of word embeddings as in all its layers. Words that
+do not occur have no gradient, and AdamW without weight decay leaves their embeddings unchanged. Yet
+clearing, clipping and stepping through them takes up to a fifth of a training step, and more in a
+pruned model (benchmarks/retraining.py; it depends on the machine). So during training the table
+holds only the rows that occur.
 """
 
 from collections.abc import Iterator
@@ -17,10 +17,12 @@ from lib.model.batches import Encoded
 
 
 class OccurringWords:
-    """The rows of an embedding table that some sentences use, as a smaller table; the same model comes out (tested).
+    """A smaller table, with the word embeddings that occur; training gives the same model (tested).
 
-    table: the word embeddings; data: the sentences, padding included. `in_place` swaps the smaller table in: an
-    optimiser must be made, and steps taken, inside such a block. After each block the whole table is up to date.
+    Inside a `with words.in_place():` block the model uses the smaller table. Make the optimiser and
+    take its steps in such blocks. After each block the whole table is up to date.
+    table: the word embeddings
+    data: the sentences; their words and the padding token occur
     """
 
     def __init__(self, table: nn.Embedding, data: Encoded):
@@ -35,8 +37,8 @@ class OccurringWords:
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """Let the model look words up among the occurring ones while the block lasts."""
-        table, whole, padding = self.table, self.table.weight, self.table.padding_idx
+        """Make the model use the smaller table within the block."""
+        table, all_rows, padding = self.table, self.table.weight, self.table.padding_idx
         renumber = table.register_forward_pre_hook(
             lambda _table, inputs: (self.position[inputs[0]],)
         )
@@ -46,11 +48,11 @@ class OccurringWords:
             yield
         finally:
             renumber.remove()
-            table.weight, table.padding_idx = whole, padding
+            table.weight, table.padding_idx = all_rows, padding
             with torch.no_grad():
-                whole[self.words] = self.rows.detach()
+                all_rows[self.words] = self.rows.detach()
 
 
 def word_embeddings(model: nn.Module) -> nn.Embedding:
-    """The table of word embeddings of a classifier: the encoder's, or a baseline's own."""
+    """Return the table of word embeddings of a classifier or a baseline."""
     return model.encoder.get_input_embeddings()

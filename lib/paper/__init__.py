@@ -1,0 +1,7 @@
+"""What the paper says, and our results beside it.
+
+numbers     the paper's numbers, and a comparison of ours with them
+statements  the paper's statements in words, and whether a run agrees
+tables      our scores as tables, beside the paper's
+masks       the masks that the paper's authors published
+"""

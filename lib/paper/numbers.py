@@ -1,7 +1,8 @@
-"""The paper's numbers, each with the table or section it comes from, and how ours compare.
+"""Look up the paper's numbers, and compare ours with them.
 
-The numbers are in numbers.csv: source, group, item, task, value, std. Table 3's last column, which the paper
-heads MNLI a second time, is WNLI.
+numbers.csv has one number per row: source, group, item, task, value, std. The source is a table,
+figure or section of the paper, or the masks that its authors published.
+The paper calls two columns of Table 3 MNLI; the last one is WNLI.
 """
 
 from dataclasses import dataclass
@@ -14,33 +15,42 @@ import pandas as pd
 
 @cache
 def numbers() -> pd.DataFrame:
-    """All of them, one a row."""
+    """Load numbers.csv, one number per row."""
     return pd.read_csv(Path(__file__).with_name("numbers.csv"))
 
 
 def number(item: str, task: str, group: str | None = None) -> tuple[float, float, str]:
-    """(value, standard deviation or nan, source) of an item and task; KeyError if the paper does not give it."""
+    """Look up one number: (value, standard deviation or nan, source).
+
+    Raises KeyError unless exactly one number fits; the group is needed if several have the item.
+    """
     table = numbers()
-    found = table[(table["item"] == item) & (table["task"] == task)]
+    rows = table[(table["item"] == item) & (table["task"] == task)]
     if group is not None:
-        found = found[found["group"] == group]
-    if len(found) != 1:
+        rows = rows[rows["group"] == group]
+    if len(rows) != 1:
         raise KeyError(
-            f"the paper gives {len(found)} numbers for {item!r} on {task} (group {group})"
+            f"the paper gives {len(rows)} numbers for {item!r} on {task} (group {group}), not one; "
+            "numbers.csv lists them all"
         )
-    row = found.iloc[0]
+    row = rows.iloc[0]
     return float(row["value"]), float(row["std"]), str(row["source"])
 
 
 def items(task: str, group: str) -> list[str]:
-    """The names of a group's items that the paper gives for a task."""
+    """List the items of a group for which the paper gives a number on this task."""
     table = numbers()
     return table[(table["task"] == task) & (table["group"] == group)]["item"].tolist()
 
 
 @dataclass(frozen=True)
 class Ours:
-    """A number of ours and where the paper has its own. values: one for each seed."""
+    """A number of ours, and where the paper has its counterpart.
+
+    what: its name in the table
+    values: one per seed
+    task, item, group: the paper's number, as for `number`
+    """
 
     what: str
     values: list[float]
@@ -50,11 +60,13 @@ class Ours:
 
 
 def compare(rows: list[Ours], encoder: str) -> pd.DataFrame:
-    """Ours beside the paper's: value, paper, difference, tolerance, verdict.
+    """Put ours beside the paper's: one row each, with difference, tolerance and verdict.
 
-    The tolerance is two standard errors of the difference, from both sample deviations, but at least 0.02; a single
-    seed has no deviation of its own and borrows the paper's. The verdict says so where the encoder is not the paper's:
-    a difference is then no disagreement.
+    Tolerance: two standard errors of the difference of the means, and at least 0.02 whatever the
+    unit. The paper's mean is taken to be over 5 seeds. A single value of ours borrows the paper's
+    deviation; a deviation that the paper does not give counts as 0.
+    Verdict: "agrees" within the tolerance, else "differs"; "differs (other encoder)" if our encoder
+    is not the paper's, so the difference is no disagreement; "undefined" if a number is nan.
     """
     table = []
     for row in rows:
@@ -77,14 +89,5 @@ def compare(rows: list[Ours], encoder: str) -> pd.DataFrame:
         if verdict == "differs" and "bert-base-uncased" not in encoder:
             verdict = "differs (other encoder)"
         table.append((row.what, row.task, ours, paper, difference, tolerance, verdict, source))
-    columns = [
-        "what",
-        "task",
-        "ours",
-        "paper",
-        "difference",
-        "tolerance",
-        "verdict",
-        "paper's source",
-    ]
-    return pd.DataFrame(table, columns=columns).round(3)
+    columns = ["what", "task", "ours", "paper", "difference", "tolerance", "verdict"]
+    return pd.DataFrame(table, columns=[*columns, "paper's source"]).round(3)

@@ -1,14 +1,15 @@
-"""Which is better? What the paper says in words (§4.2, §4.3, App. D, E), as data, and whether a run agrees.
+"""Check the paper's statements in words (§4.2, §4.3, App. D, E) against the scores of a run.
 
-statements.csv has a statement a row: left − right, or left alone, should lie between low and high.
+statements.csv has one statement per row: left − right, or left alone, should lie from low to high.
 
     over "most tasks"   in more than half of the tasks
     over "average"      on average over the tasks
-    over "spread"       left's standard deviation over seeds, in more than half of the tasks
+    over "spread"       the standard deviation of left over seeds, in more than half of the tasks
 
-A task, or the average, speaks for a statement if the whole interval over seeds lies between low and high, against it
-if all of it lies outside, and cannot tell otherwise; a run agrees or disagrees if more than half of its tasks do. So
-the words of the paper get margins: they are ours, and stand in the file to be argued with.
+A task, or the average, speaks for a statement if its whole interval over seeds lies from low to
+high (bounds included), against it if the whole interval lies below low or above high; otherwise it
+cannot tell. For "spread" the deviation itself is compared, without an interval. A run agrees or
+disagrees if more than half of its tasks do. The margins are ours; change them in the file.
 """
 
 from collections.abc import Sequence
@@ -26,9 +27,11 @@ AGREES, DISAGREES, CANNOT_TELL = "agrees", "disagrees", "cannot tell"
 
 @dataclass(frozen=True)
 class Statement:
-    """One sentence of the paper, in our words, with what would make it true; paper: on how many tasks, or by how much.
+    """One statement of the paper, in our words, and the condition under which it holds.
 
-    left, right: "group/item" of `results`, or "group/size"; right may be empty.
+    left, right: "group/item" of the long table in `tables`, or "group/size"; right may be empty
+    low, high: the bounds; over: "most tasks", "average" or "spread"
+    paper: on how many tasks it holds in the paper, or by how much
     """
 
     source: str
@@ -43,7 +46,7 @@ class Statement:
 
 @cache
 def statements() -> tuple[Statement, ...]:
-    """All of them."""
+    """Load statements.csv; an empty bound is infinite."""
     file = Path(__file__).with_name("statements.csv")
     table = pd.read_csv(
         file, dtype={"right": str}, keep_default_na=False, na_values={"low": "", "high": ""}
@@ -53,7 +56,7 @@ def statements() -> tuple[Statement, ...]:
 
 
 def verdicts(table: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
-    """Each statement with the verdict of a run's scores (`tables.gather`) and the figures that it rests on."""
+    """Judge all statements by a run's scores, one row each; table: from `tables.gather`."""
     return pd.DataFrame(
         [
             {"source": s.source, "the paper says": s.says, **judge(s, table, tasks)}
@@ -63,28 +66,29 @@ def verdicts(table: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
 
 
 def judge(statement: Statement, table: pd.DataFrame, tasks: Sequence[str]) -> dict[str, str]:
-    """{"this run", "because", "paper"}: the verdict, the figures behind it, and what the paper counts."""
-    found = {task: _values(statement, table, task) for task in tasks}
+    """Judge one statement: {"this run": verdict, "because": its figures, "paper": the paper's}."""
+    by_task = {task: _values(statement, table, task) for task in tasks}
     if statement.over == "average":
-        by_seed = pd.concat(found.values(), axis=1).dropna().mean(1)
+        # only seeds that every task has
+        by_seed = pd.concat(by_task.values(), axis=1).dropna().mean(1)
         votes, figures = (
             [_vote(statement, by_seed)],
             f"{by_seed.mean():+.2f} over {len(tasks)} tasks",
         )
     elif statement.over == "spread":
-        deviations = {task: series.std(ddof=1) for task, series in found.items()}
+        deviations = {task: series.std(ddof=1) for task, series in by_task.items()}
         enough = {
-            task: len(series.dropna()) >= tables.LEAST_SEEDS for task, series in found.items()
+            task: len(series.dropna()) >= tables.LEAST_SEEDS for task, series in by_task.items()
         }
         votes = [
-            _inside(statement, x, x) if enough[task] else CANNOT_TELL
+            _compare(statement, x, x) if enough[task] else CANNOT_TELL
             for task, x in deviations.items()
         ]
         figures = ", ".join(f"{task} {x:.2f}" for task, x in deviations.items())
     else:
-        votes = [_vote(statement, series) for series in found.values()]
+        votes = [_vote(statement, series) for series in by_task.values()]
         sign = "+" if statement.right else ""
-        figures = ", ".join(f"{task} {series.mean():{sign}.2f}" for task, series in found.items())
+        figures = ", ".join(f"{task} {series.mean():{sign}.2f}" for task, series in by_task.items())
     count = {verdict: votes.count(verdict) for verdict in (AGREES, DISAGREES, CANNOT_TELL)}
     if len(votes) > 1:
         figures += (
@@ -96,10 +100,10 @@ def judge(statement: Statement, table: pd.DataFrame, tasks: Sequence[str]) -> di
 
 
 def _vote(statement: Statement, by_seed: pd.Series) -> str:
-    return _inside(statement, *tables.interval(by_seed))
+    return _compare(statement, *tables.interval(by_seed))
 
 
-def _inside(statement: Statement, low: float, high: float) -> str:
+def _compare(statement: Statement, low: float, high: float) -> str:
     if np.isnan(low) or np.isnan(high):
         return CANNOT_TELL
     if statement.low <= low and high <= statement.high:
@@ -113,7 +117,7 @@ def _values(statement: Statement, table: pd.DataFrame, task: str) -> pd.Series:
 
 
 def _side(name: str, table: pd.DataFrame, task: str) -> pd.Series:
-    """A side of a statement, by seed; "full model less one std" is the line that Figure 2 draws."""
+    """One side of a statement, by seed. "full model less one std" is the line in Figure 2."""
     group, item = name.split("/")
     if item == "size":
         return tables.values(table, group, "good (pruned)", task, "size")
@@ -123,4 +127,5 @@ def _side(name: str, table: pd.DataFrame, task: str) -> pd.Series:
     if item == "full model less one std":
         full = tables.values(table, "reference", "full model", task)
         return full * 0 + full.mean() - full.std(ddof=1)
-    return tables.values(table, group, item, task).fillna(0)  # no correlation at all counts as 0
+    # meant for a constant answer, which has no correlation, but every nan counts as 0
+    return tables.values(table, group, item, task).fillna(0)

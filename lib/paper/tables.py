@@ -1,12 +1,12 @@
-"""The scores of all systems as tables: over seeds, beside the paper's, and against one another (Tables 2 and 3).
+"""Tabulate the scores of all systems, beside the paper's and in pairs (Tables 2 and 3, Figure 16).
 
-Everything starts from one long table, a row for each system, task and seed:
+Everything starts from one long table with a row for each system, task and seed:
 
-    task  seed  group  item  score  size
-    SST-2  42  s-pruning  bad (retrained)  0.71  0.47
+    task   seed  group      item             score  size
+    SST-2  42    s-pruning  bad (retrained)  0.71   0.47
 
-group and item are named as in `numbers.numbers`, so that a number of ours finds the paper's. size is the share of the
-encoder's weights that a subnetwork keeps.
+group and item have the same names as in `numbers.numbers`, so the paper's number can be looked up.
+size is the share of the encoder's weights that a subnetwork keeps.
 """
 
 from collections.abc import Sequence
@@ -20,8 +20,8 @@ from lib.paper import numbers
 
 KINDS, STATES = ("good", "random", "bad"), ("pruned", "retrained")
 GROUPS = ("s-pruning", "m-pruning", "super-survivors")
-LEAST_SEEDS = 3  # with fewer, no interval is given
-BASELINES = {  # what needs no Transformer: {name: (kind, are the word embeddings learned?)}
+LEAST_SEEDS = 3  # with fewer seeds there is no interval
+BASELINES = {  # models without a Transformer: {name: (kind, True if word embeddings are learned)}
     f"{kind}, {'learned' if learned else 'frozen'} embeddings": (kind, learned)
     for kind in ("CBOW", "BiLSTM")
     for learned in (False, True)
@@ -31,7 +31,7 @@ QUOTED = ["CBOW", "BILSTM + GloVe", "BILSTM + ELMO"]
 
 
 def gather(places: Sequence[Place]) -> pd.DataFrame:
-    """The long table from the places of notebook 05."""
+    """Build the long table from places of notebook 05."""
     tables = [
         pd.DataFrame(place.load("systems.json")).assign(task=place.task, seed=place.seed)
         for place in places
@@ -42,7 +42,7 @@ def gather(places: Sequence[Place]) -> pd.DataFrame:
 def values(
     table: pd.DataFrame, group: str, item: str, task: str, column: str = "score"
 ) -> pd.Series:
-    """One system's scores (or sizes) on a task, by seed."""
+    """Select one system's scores (or sizes) on a task, by seed."""
     rows = table[(table["group"] == group) & (table["item"] == item) & (table["task"] == task)]
     return rows.set_index("seed")[column].astype(float).sort_index()
 
@@ -50,23 +50,29 @@ def values(
 def bars(
     table: pd.DataFrame, task: str, lines: dict[str, tuple[str, str]]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """(means, sample standard deviations) over seeds of some systems, pruned and retrained: what a panel of bars shows.
+    """Compute what a panel of bars shows: (means, sample standard deviations) over seeds.
 
-    lines: {label: (group, kind)}. Both tables have these labels as index and the two states as columns.
+    lines: {label: (group, kind)}
+    Both tables have a row for each label, and the two states (pruned, retrained) as columns.
     """
     cells = {
         label: [values(table, group, f"{kind} ({state})", task) for state in STATES]
         for label, (group, kind) in lines.items()
     }
-    mean = {label: [scores.mean() for scores in both] for label, both in cells.items()}
-    deviation = {label: [scores.std(ddof=1) for scores in both] for label, both in cells.items()}
+    means = {label: [scores.mean() for scores in states] for label, states in cells.items()}
+    deviations = {
+        label: [scores.std(ddof=1) for scores in states] for label, states in cells.items()
+    }
     return tuple(
-        pd.DataFrame.from_dict(part, "index", columns=list(STATES)) for part in (mean, deviation)
+        pd.DataFrame.from_dict(rows, "index", columns=list(STATES)) for rows in (means, deviations)
     )
 
 
 def spread(scores: Sequence[float]) -> str:
-    """Mean and sample standard deviation, as the paper's Table 3 has them: 0.85 ± 0.01; one score has no deviation."""
+    """Format mean ± sample standard deviation as in Table 3: 0.85 ± 0.01.
+
+    A single score has no deviation. No score, or a nan among them, gives a dash.
+    """
     scores = np.asarray(scores, float)
     if not len(scores) or np.isnan(scores).any():
         return "–"
@@ -74,7 +80,7 @@ def spread(scores: Sequence[float]) -> str:
 
 
 def table_3(table: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
-    """Table 3: mean ± sample standard deviation over seeds, ours and, in the line below, the paper's."""
+    """Make Table 3: mean ± sample standard deviation over seeds; below each row, the paper's."""
     systems = [("reference", "majority baseline"), ("reference", "full model")]
     systems += [
         (group, f"{kind} ({state})") for group in GROUPS for kind in KINDS for state in STATES
@@ -90,9 +96,10 @@ def table_3(table: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
 
 
 def table_2(table: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
-    """Table 2: bad subnetworks beside what needs no Transformer, each with its macro average over these tasks.
+    """Make Table 2: bad subnetworks and baselines without a Transformer, averaged over the tasks.
 
-    The paper's numbers are its own; those of CBOW, GloVe and ELMo it quotes from Wang et al. (2018), and so do we.
+    The paper quotes CBOW, GloVe and ELMo from Wang et al. (2018), and so do we. In the average a
+    missing score counts as 0.
     """
     ours = {"majority class": ("reference", "majority baseline")}
     ours |= {f"{item} (trained here)": ("baselines", item) for item in BASELINES}
@@ -108,31 +115,35 @@ def table_2(table: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
     for item, whose in theirs.items():
         lines[whose, item] = [numbers.number(item, task, "baselines")[0] for task in tasks]
     for line in lines.values():
-        line.append(float(np.mean(np.nan_to_num(line))))  # no correlation at all counts as 0
+        # meant for a constant answer, which has no correlation, but every nan counts as 0
+        line.append(float(np.mean(np.nan_to_num(line))))
     return _frame(
-        {key: [_two(x) for x in line] for key, line in lines.items()},
+        {key: [_rounded(x) for x in line] for key, line in lines.items()},
         [*tasks, "average"],
         ["whose", "system"],
     )
 
 
 def longer_training(table: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
-    """Figure 16 (it is a table): bad s-pruned subnetworks after each epoch of one longer run, ours and the paper's."""
+    """Make Figure 16, which is a table: bad s-pruned subnetworks after each epoch of a longer run.
+
+    The paper's row is below ours, for the epochs that the paper has.
+    """
     curves, lines = [by_epoch(table, task).mean() for task in tasks], {}
     for epoch in sorted({epoch for curve in curves for epoch in curve.index}):
         item = f"bad (s-pruning), {epoch} epochs"
         ours = [float(curve.get(epoch, np.nan)) for curve in curves]
-        lines[item, "ours"] = [_two(x, 3) for x in (*ours, np.mean(np.nan_to_num(ours)))]
+        lines[item, "ours"] = [_rounded(x, 3) for x in (*ours, np.mean(np.nan_to_num(ours)))]
         try:
             theirs = [numbers.number(item, task, "longer training")[0] for task in tasks]
-        except KeyError:  # more, or fewer, epochs than the paper's
+        except KeyError:  # the paper has no such epoch
             continue
-        lines[item, "paper"] = [_two(x, 3) for x in (*theirs, np.mean(theirs))]
+        lines[item, "paper"] = [_rounded(x, 3) for x in (*theirs, np.mean(theirs))]
     return _frame(lines, [*tasks, "average"], ["system", "whose"])
 
 
 def by_epoch(table: pd.DataFrame, task: str) -> pd.DataFrame:
-    """The longer runs on a task: a row a seed, a column an epoch."""
+    """Select the longer runs on a task: one row per seed, one column per epoch."""
     rows = table[(table["group"] == "longer training") & (table["task"] == task)]
     epoch = rows["item"].str.extract(r"(\d+) epochs", expand=False).astype(int)
     return rows.assign(epoch=epoch).pivot(index="seed", columns="epoch", values="score")
@@ -141,9 +152,10 @@ def by_epoch(table: pd.DataFrame, task: str) -> pd.DataFrame:
 def interval(
     differences: Sequence[float], seed: int = 0, draws: int = 10_000
 ) -> tuple[float, float]:
-    """The 95 % bootstrap interval of the mean of a few paired differences; (nan, nan) for fewer than three.
+    """Compute a percentile bootstrap interval (2.5 % to 97.5 %) of the mean of paired differences.
 
-    With three to five seeds it is little more than their range, and should be read as such.
+    With three to five seeds it is little more than their range; read it that way.
+    (nan, nan) for fewer than three differences, or if one is nan.
     """
     differences = np.asarray(differences, float)
     if len(differences) < LEAST_SEEDS or np.isnan(differences).any():
@@ -154,21 +166,24 @@ def interval(
 
 
 def paired(table: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
-    """Good, random and bad against one another, seed by seed: what the paper's separate deviations cannot show."""
+    """Compare good, random and bad seed by seed, which the paper's separate deviations cannot do.
+
+    The interval is the one of `interval`, over the seeds that both systems have.
+    """
     rows, pairs = [], list(combinations(KINDS, 2))
     for group, state, (left, right), task in product(GROUPS, STATES, pairs, tasks):
-        ours, others = (values(table, group, f"{kind} ({state})", task) for kind in (left, right))
-        differences = (ours - others).dropna()
+        a, b = (values(table, group, f"{kind} ({state})", task) for kind in (left, right))
+        differences = (a - b).dropna()
         low, high = interval(differences)
-        said = f"{low:+.2f} to {high:+.2f}" if np.isfinite(low) else "none: fewer than 3 seeds"
+        text = f"{low:+.2f} to {high:+.2f}" if np.isfinite(low) else "none: fewer than 3 seeds"
         comparison = f"{left} − {right} ({state})"
-        rows.append((group, comparison, task, f"{differences.mean():+.3f}", said, len(differences)))
+        rows.append((group, comparison, task, f"{differences.mean():+.3f}", text, len(differences)))
     return pd.DataFrame(
         rows, columns=["group", "difference", "task", "mean", "95 % interval", "seeds"]
     )
 
 
-def _two(value: float, digits: int = 2) -> str:
+def _rounded(value: float, digits: int = 2) -> str:
     return "–" if np.isnan(value) else f"{value:.{digits}f}"
 
 

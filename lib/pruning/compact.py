@@ -1,8 +1,7 @@
-"""Subnetworks as smaller models: masked heads and MLPs physically removed, the same function computed.
+"""Turn a subnetwork into a smaller model: remove masked heads and MLPs, compute the same function.
 
-A gate that is 0 still pays for its head. Removing the rows and columns instead gives the same logits (tested) for less
-arithmetic. One thing is easily got wrong: a layer that has lost all its heads still adds the bias of its attention
-output, because the gate sits before the projection; so that bias stays (README, decision 15).
+A head whose gate is 0 still costs its full arithmetic. Removing its rows and columns gives the same
+logits (tested) for less work.
 """
 
 import copy
@@ -16,21 +15,22 @@ from lib.pruning.masks import Mask
 
 
 class NoHeads(nn.Module):
-    """What is left of an attention block without heads: LayerNorm(dropout(output bias) + x)."""
+    """An attention block without heads: LayerNorm(dropout(output bias) + x)."""
 
     def __init__(self, attention: nn.Module):
         super().__init__()
+        # The gate sits before the output projection. So a block whose gates are all 0 still adds
+        # the projection's bias, and that bias must stay when the heads go (README, decision 15).
         self.bias = attention.output.dense.bias
         self.dropout, self.LayerNorm = attention.output.dropout, attention.output.LayerNorm
 
     def forward(self, hidden_states: Tensor, *_args, **_kwargs) -> tuple[Tensor, None]:
-        return self.LayerNorm(
-            self.dropout(self.bias.expand_as(hidden_states)) + hidden_states
-        ), None
+        projected = self.bias.expand_as(hidden_states)
+        return self.LayerNorm(self.dropout(projected) + hidden_states), None
 
 
 class NoMLP(nn.Module):
-    """What is left of an MLP block that is masked: LayerNorm(z)."""
+    """A layer's output without its MLP: LayerNorm(z), where z is the attention block's output."""
 
     def __init__(self, output: nn.Module):
         super().__init__()
@@ -41,14 +41,17 @@ class NoMLP(nn.Module):
 
 
 def compact(model: nn.Module, mask: Mask) -> nn.Module:
-    """A copy of the model without the heads and MLPs that the mask does not keep. The model stays as it is.
+    """Copy a model without the heads and MLPs that the mask switches off.
 
-    The copy computes what `gates.masked(model, mask)` does; its attribute `compacted_to` is the mask, so that
-    `gates.gated` knows which units its gates belong to.
+    The model itself does not change. The copy computes the same function as the model inside
+    `gates.masked(model, mask)`. It stores the mask as `compacted_to`, so that `gates.gated` can
+    match gates to the units that are left.
+    Raises ValueError if the mask does not have the model's layers and heads.
     """
     if mask.heads.shape != gates.shape(model):
         raise ValueError(
-            f"the mask has {mask.heads.shape} layers and heads, the model {gates.shape(model)}"
+            f"the mask is for (layers, heads) = {mask.heads.shape}, "
+            f"but the model has {gates.shape(model)}"
         )
     small = copy.deepcopy(model)
     for layer, heads, mlp in zip(gates.encoder_layers(small), mask.heads, mask.mlps, strict=True):
@@ -57,12 +60,11 @@ def compact(model: nn.Module, mask: Mask) -> nn.Module:
             layer.attention = NoHeads(attention)
         elif not heads.all():
             width = attention.self.attention_head_size
-            kept = torch.from_numpy(np.flatnonzero(np.repeat(heads, width))).to(
-                attention.output.dense.weight.device
-            )
+            dense = attention.output.dense
+            kept = torch.from_numpy(np.flatnonzero(np.repeat(heads, width))).to(dense.weight.device)
             for projection in (attention.self.query, attention.self.key, attention.self.value):
                 _take(projection, rows=kept)
-            _take(attention.output.dense, columns=kept)
+            _take(dense, columns=kept)
             attention.self.num_attention_heads = int(heads.sum())
             attention.self.all_head_size = len(kept)
         if not mlp:
@@ -72,7 +74,7 @@ def compact(model: nn.Module, mask: Mask) -> nn.Module:
 
 
 def _take(linear: nn.Linear, rows: Tensor | None = None, columns: Tensor | None = None) -> None:
-    """Keep some rows (outputs) or columns (inputs) of a linear layer, in place; dtype and bias stay."""
+    """Keep only these rows (outputs) or columns (inputs) of a linear layer, in place."""
     with torch.no_grad():
         if rows is not None:
             linear.weight = nn.Parameter(linear.weight[rows].clone())

@@ -1,10 +1,10 @@
-"""Masks at work on a model: hooks and weights that are in place inside a `with` block and gone after it.
+"""Run a model as a subnetwork: gates and masks that last for one `with` block.
 
-transformers 5 has no head masks any more (`model(..., head_mask=m)` is silently ignored), so the two gates of the
-paper's §3.3 are hooks on public modules of the layer:
+transformers 5 has no head masks any more: it silently ignores `model(..., head_mask=m)`. So the
+paper's two gates (§3.3) are hooks on public modules of each layer:
 
-    ξ multiplies each head's context vector, before the attention's output projection (whose bias stays);
-    ν multiplies the MLP's output after its dropout, before residual and LayerNorm: LayerNorm(ν·MLP(z) + z).
+    ξ multiplies each head's context vector, before the attention's output projection and its bias;
+    ν multiplies the MLP's output after its dropout: LayerNorm(ν·MLP(z) + z).
 """
 
 import re
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from lib.pruning.masks import Mask, WeightMask
 
-# the linear layers of one layer, all that m-pruning may touch (README, decision 4) …
+# a layer's linear modules: m-pruning may touch these and nothing else (README, decision 4)
 LINEARS = (
     "attention.self.query",
     "attention.self.key",
@@ -26,14 +26,15 @@ LINEARS = (
     "intermediate.dense",
     "output.dense",
 )
-LAYOUT = (*LINEARS, "output.dropout")  # … and all submodules that this project relies on
+LAYOUT = (*LINEARS, "output.dropout")  # all submodules of a layer that this project relies on
+ADVICE = "use an encoder with BERT's layout (BERT, RoBERTa, ELECTRA, MiniLM, E5, …)"
 
 
 def encoder_layers(model: nn.Module) -> nn.ModuleList:
-    """The encoder's layers, for any encoder that is built like `BertModel`, whatever its name.
+    """Find the encoder's layers in any model whose encoder is built like `BertModel`.
 
-    model: an encoder, or a model that has one as `encoder`, `bert`, …. Raises TypeError, in one sentence, for another
-    architecture.
+    model: an encoder, or a model that holds one under any name (`encoder`, `bert`, …)
+    Raises TypeError for any other architecture.
     """
     for module in model.modules():
         layers = getattr(module, "layer", None)
@@ -42,12 +43,11 @@ def encoder_layers(model: nn.Module) -> nn.ModuleList:
             if not missing or hasattr(model, "compacted_to"):
                 return layers
             raise TypeError(
-                f"{type(module).__name__} is not built like BertModel: its layers have no {missing[0]}; "
-                "take an encoder with BERT's layout (BERT, RoBERTa, ELECTRA, MiniLM, E5, …)"
+                f"{type(module).__name__} is not built like BertModel: "
+                f"its layers have no {missing[0]}; {ADVICE}"
             )
     raise TypeError(
-        f"{type(model).__name__} has no list of layers called `layer`, as BertModel has; "
-        "take an encoder with BERT's layout (BERT, RoBERTa, ELECTRA, MiniLM, E5, …)"
+        f"{type(model).__name__} has no list of layers called `layer`, unlike BertModel; {ADVICE}"
     )
 
 
@@ -58,7 +58,7 @@ def _has(module: nn.Module, path: str) -> bool:
 
 
 def shape(model: nn.Module) -> tuple[int, int]:
-    """(layers, heads per layer) of the model's encoder; of the whole model's, if it is a compact one."""
+    """Return (layers, heads per layer) of the encoder; if compact, before heads were removed."""
     if hasattr(model, "compacted_to"):
         return model.compacted_to.heads.shape
     layers = encoder_layers(model)
@@ -67,27 +67,29 @@ def shape(model: nn.Module) -> tuple[int, int]:
 
 @contextmanager
 def gated(model: nn.Module, heads: Tensor, mlps: Tensor) -> Iterator[None]:
-    """Multiply every head's context by `heads` and every MLP's output by `mlps` while the block runs.
+    """Multiply each head's context by its gate and each MLP's output by its gate in a `with` block.
 
-    heads: float [layers, heads], or [batch, layers, heads] for a gate of its own per example; mlps: float [layers] or
-    [batch, layers]. Gradients flow to both. After the block the model is as it was. In a model made by
-    `compact.compact` the gates of removed units do nothing. Source: paper §3.3.
+    Gradients flow to the gates. After the block the model is unchanged. Source: paper §3.3.
+    model: whole, or made by `compact.compact`; then the gates of removed units do nothing
+    heads: float [layers, heads], or [batch, layers, heads] for separate gates per example
+    mlps: float [layers] or [batch, layers]
+    Raises ValueError if the gates do not have the model's layers and heads.
     """
     layers = encoder_layers(model)
-    there = getattr(model, "compacted_to", None) or Mask.full(*shape(model))
+    kept_here = getattr(model, "compacted_to", None) or Mask.full(*shape(model))
     if heads.shape[-2:] != shape(model) or mlps.shape[-1] != len(layers):
         raise ValueError(
-            f"the gates have shapes {tuple(heads.shape)} and {tuple(mlps.shape)}, but the model has "
-            f"{len(layers)} layers of {shape(model)[1]} heads"
+            f"the gates have shapes {tuple(heads.shape)} and {tuple(mlps.shape)}, "
+            f"but the model has {len(layers)} layers of {shape(model)[1]} heads"
         )
 
     def head_gate(layer: int):
-        live = torch.from_numpy(np.flatnonzero(there.heads[layer])).to(heads.device)
-        gate = heads[..., layer, :].index_select(-1, live).reshape(-1, 1, len(live), 1)
+        kept = torch.from_numpy(np.flatnonzero(kept_here.heads[layer])).to(heads.device)
+        gate = heads[..., layer, :].index_select(-1, kept).reshape(-1, 1, len(kept), 1)
 
         def before_projection(_module, inputs):
-            context = inputs[0]  # [batch, tokens, heads · head size]
-            return (context.unflatten(-1, (len(live), -1)) * gate).flatten(-2), *inputs[1:]
+            context = inputs[0]  # [batch, tokens, kept heads · head size]
+            return (context.unflatten(-1, (len(kept), -1)) * gate).flatten(-2), *inputs[1:]
 
         return before_projection
 
@@ -97,11 +99,10 @@ def gated(model: nn.Module, heads: Tensor, mlps: Tensor) -> Iterator[None]:
     hooks = []
     try:
         for index, layer in enumerate(layers):
-            if there.heads[index].any():
-                hooks.append(
-                    layer.attention.output.dense.register_forward_pre_hook(head_gate(index))
-                )
-            if there.mlps[index]:
+            if kept_here.heads[index].any():
+                projection = layer.attention.output.dense
+                hooks.append(projection.register_forward_pre_hook(head_gate(index)))
+            if kept_here.mlps[index]:
                 hooks.append(layer.output.dropout.register_forward_hook(mlp_gate(index)))
         yield
     finally:
@@ -111,20 +112,24 @@ def gated(model: nn.Module, heads: Tensor, mlps: Tensor) -> Iterator[None]:
 
 @contextmanager
 def masked(model: nn.Module, mask: Mask | WeightMask) -> Iterator[None]:
-    """Run the model as the subnetwork `mask` while the block lasts; afterwards it is the whole model again.
+    """Run the model as the subnetwork `mask` in a `with` block; afterwards it is whole again.
 
-    A `Mask` gates heads and MLPs; a `WeightMask` sets the weights it does not keep to zero and puts them back.
+    A `Mask` gates heads and MLPs. A `WeightMask` sets the weights that it does not keep to 0, and
+    puts them back after the block.
+    Raises ValueError if the model does not have the layers, heads or parameters of the mask.
     """
     if isinstance(mask, Mask):
-        like = next(model.parameters())
-        as_tensor = lambda array: torch.from_numpy(array.copy()).to(like)  # noqa: E731
-        with gated(model, as_tensor(mask.heads), as_tensor(mask.mlps)):
+        weight = next(model.parameters())  # gives the gates their dtype and device
+        heads, mlps = (torch.from_numpy(kept.copy()).to(weight) for kept in (mask.heads, mask.mlps))
+        with gated(model, heads, mlps):
             yield
         return
     parameters = dict(model.named_parameters())
     missing = [name for name in mask if name not in parameters]
     if missing:
-        raise ValueError(f"the weight mask speaks of {missing[0]}, which this model does not have")
+        raise ValueError(
+            f"the weight mask covers the parameter {missing[0]}, which this model does not have"
+        )
     before = {name: parameters[name].detach().clone() for name in mask}
     try:
         with torch.no_grad():
@@ -138,16 +143,14 @@ def masked(model: nn.Module, mask: Mask | WeightMask) -> Iterator[None]:
 
 
 def prunable(names: Iterable[str], parameters: str = "code") -> list[str]:
-    """Those of a model's parameter names that m-pruning may touch, in order: see `prune.Magnitude`.
+    """Select the names of the parameters that m-pruning may touch, in their order.
 
-    Embeddings, LayerNorms, pooler and classifier are never among them (§3.2).
+    Embeddings, LayerNorms, pooler and classifier are never pruned (§3.2).
+    names: the parameter names of a model
+    parameters: "code", "all" or "weights"; see `search.Magnitude`
     """
     kinds = ("weight",) if parameters == "weights" else ("weight", "bias")
     endings = {f"{linear}.{kind}" for linear in LINEARS for kind in kinds}
     if parameters == "code":
         endings.remove("output.dense.bias")
-    return [
-        name
-        for name in names
-        if ".layer." in name and re.split(r"\.layer\.\d+\.", name)[-1] in endings
-    ]
+    return [n for n in names if ".layer." in n and re.split(r"\.layer\.\d+\.", n)[-1] in endings]

@@ -1,7 +1,7 @@
-"""What a subnetwork is: a frozen value that says which units, or which single weights, are kept.
+"""Masks: frozen values that say which parts of a model a subnetwork keeps.
 
-Two kinds, one for each way of pruning in the paper:
-`Mask` (s-pruning, §3.3) keeps whole attention heads and MLPs; `WeightMask` (m-pruning, §3.2) keeps single weights.
+The paper prunes in two ways. A `Mask` (s-pruning, §3.3) keeps whole attention heads and MLPs; a
+`WeightMask` (m-pruning, §3.2) keeps single weights.
 """
 
 import hashlib
@@ -14,10 +14,9 @@ import numpy as np
 
 def _frozen(values, dimensions: int, name: str) -> np.ndarray:
     array = np.asarray(values)
-    if array.dtype != bool and not np.isin(array, (0, 1)).all():
-        raise ValueError(
-            f"{name} must hold only 0 and 1 (or booleans), not {array.ravel()[~np.isin(array.ravel(), (0, 1))][0]}"
-        )
+    wrong = array[~np.isin(array, (0, 1))]
+    if len(wrong):
+        raise ValueError(f"{name} must hold only 0 and 1 (or booleans), not {wrong[0]}")
     if array.ndim != dimensions:
         raise ValueError(f"{name} must have {dimensions} dimension(s), not shape {array.shape}")
     array = array.astype(bool)  # a copy: the caller's array stays the caller's
@@ -27,10 +26,11 @@ def _frozen(values, dimensions: int, name: str) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Mask:
-    """Which heads and MLPs are kept: ξ and ν of the paper's §3.3, as booleans.
+    """Which heads and MLPs are kept: the paper's ξ and ν (§3.3) as booleans.
 
-    heads: bool [layers, heads], the head mask ξ. mlps: bool [layers], the MLP mask ν.
     Both arrays are read-only copies. Masks compare by value and can be keys of a dict.
+    heads: bool [layers, heads], the head mask ξ
+    mlps: bool [layers], the MLP mask ν
     """
 
     heads: np.ndarray
@@ -44,30 +44,29 @@ class Mask:
 
     @classmethod
     def full(cls, layers: int, heads: int) -> "Mask":
-        """Everything kept."""
+        """Make the mask that keeps everything."""
         return cls(np.ones((layers, heads), bool), np.ones(layers, bool))
 
     @property
     def n_heads(self) -> int:
-        """How many heads are kept."""
+        """The number of heads kept."""
         return int(self.heads.sum())
 
     @property
     def n_mlps(self) -> int:
-        """How many MLPs are kept."""
+        """The number of MLPs kept."""
         return int(self.mlps.sum())
 
     def share_of_weights(self, hidden: int, intermediate: int) -> float:
-        """The share (0 to 1) of the encoder's linear weights that the kept heads and MLPs hold.
+        """Compute the share (0 to 1) of the encoder's linear weights in the kept heads and MLPs.
 
-        hidden is the model's width d, intermediate the MLP's. A head has 4·d·d_h weights (query, key, value and its
-        slice of the output projection), an MLP 2·d·intermediate; biases are left out.
+        A head has 4·d·d_h weights (query, key, value and its slice of the output projection), an
+        MLP 2·d·intermediate; d is `hidden`, the model's width. Biases do not count.
         """
         head = 4 * hidden * (hidden // self.heads.shape[1])
         mlp = 2 * hidden * intermediate
-        return (self.n_heads * head + self.n_mlps * mlp) / (
-            self.heads.size * head + self.mlps.size * mlp
-        )
+        kept = self.n_heads * head + self.n_mlps * mlp
+        return kept / (self.heads.size * head + self.mlps.size * mlp)
 
     def __eq__(self, other):
         if not isinstance(other, Mask):
@@ -79,7 +78,7 @@ class Mask:
 
     @property
     def digest(self) -> str:
-        """A hash of the mask: which trained subnetwork is whose."""
+        """A hash of the mask, to recognise its trained subnetwork by."""
         return hashlib.sha256(
             repr(self.heads.shape).encode() + self.heads.tobytes() + self.mlps.tobytes()
         ).hexdigest()
@@ -89,11 +88,13 @@ class Mask:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class WeightMask:
-    """Which single weights are kept, one bit each, for the parameters that m-pruning may touch (§3.2).
+class WeightMask(Mapping[str, np.ndarray]):
+    """Which single weights are kept, of the parameters that m-pruning may touch (§3.2).
 
-    bits: {parameter name: uint8 [ceil(size / 8)]}, as numpy.packbits gives them. shapes: {parameter name: shape}.
-    BERT-base has 85 M such weights: as bits a mask takes 10 MiB, as booleans eight times that.
+    A mapping {parameter name: bool array in the parameter's shape}. It stores bits and unpacks them
+    on access: BERT-base's 85 M such weights take 10 MiB as bits, eight times that as booleans.
+    bits: {parameter name: uint8 [ceil(size / 8)]}, from numpy.packbits
+    shapes: {parameter name: shape}
     """
 
     bits: Mapping[str, np.ndarray]
@@ -101,28 +102,31 @@ class WeightMask:
 
     @classmethod
     def of(cls, kept: Mapping[str, np.ndarray]) -> "WeightMask":
-        """From {parameter name: bool array of the parameter's shape}."""
+        """Make a mask from {parameter name: bool array in the parameter's shape}."""
         return cls(
             {name: np.packbits(array.ravel()) for name, array in kept.items()},
             {name: tuple(array.shape) for name, array in kept.items()},
         )
 
     def __getitem__(self, name: str) -> np.ndarray:
-        """The mask of one parameter: bool, in the parameter's shape."""
+        """Unpack the mask of one parameter."""
         shape = self.shapes[name]
         return np.unpackbits(self.bits[name], count=int(np.prod(shape))).astype(bool).reshape(shape)
 
     def __iter__(self):
         return iter(self.shapes)
 
+    def __len__(self):
+        return len(self.shapes)
+
     @property
     def size(self) -> int:
-        """How many weights the mask speaks of."""
+        """The number of weights that the mask covers, kept or not."""
         return sum(int(np.prod(shape)) for shape in self.shapes.values())
 
     @property
     def kept(self) -> int:
-        """How many weights it keeps."""
+        """The number of weights kept."""
         return sum(int(np.bitwise_count(bits).sum()) for bits in self.bits.values())
 
     @property
@@ -132,7 +136,7 @@ class WeightMask:
 
     @property
     def digest(self) -> str:
-        """A hash of the mask: which trained subnetwork is whose."""
+        """A hash of the mask, to recognise its trained subnetwork by."""
         whole = hashlib.sha256(json.dumps(self.shapes).encode())
         for name in self:
             whole.update(self.bits[name])
@@ -141,7 +145,7 @@ class WeightMask:
     def __str__(self):
         return f"{self.kept:,} of {self.size:,} weights"
 
-    __repr__ = __str__  # who shows a mask in a notebook wants its size, not its bits
+    __repr__ = __str__  # a notebook should show the mask's size, not its bits
 
     def __eq__(self, other):
         if not isinstance(other, WeightMask):
@@ -150,26 +154,26 @@ class WeightMask:
             np.array_equal(self.bits[n], other.bits[n]) for n in self
         )
 
-    __hash__ = None  # compared, never a key: hashing ten megabytes would be a surprise
+    __hash__ = None  # not a dictionary key: hashing ten megabytes would be a surprise
 
     def to_tensors(self) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-        """(tensors, metadata), as the store keeps them."""
+        """Return (tensors, metadata) for the store."""
         return dict(self.bits), {"shapes": json.dumps(self.shapes)}
 
     @classmethod
     def from_tensors(
         cls, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]
     ) -> "WeightMask":
-        """The inverse of `to_tensors`."""
+        """Read back what `to_tensors` returned."""
         shapes = {name: tuple(shape) for name, shape in json.loads(metadata["shapes"]).items()}
         return cls({name: tensors[name] for name in shapes}, shapes)
 
 
 def surviving_shares(mask: WeightMask, layers: int, heads: int) -> tuple[np.ndarray, np.ndarray]:
-    """The share of weights that survive in each head [layers, heads] and in each MLP [layers] (Fig. 1a).
+    """Compute the share of weights kept in each head [layers, heads] and MLP [layers] (Fig. 1a).
 
-    A head's weights are its rows of query, key and value and its columns of the attention's output projection; an
-    MLP's are those of its two linear layers. Biases that belong to no single head or are not prunable are left out.
+    A head's weights are its rows of query, key and value and its columns of the attention's output
+    projection. An MLP's weights are those of its two linear layers. Biases do not count.
     """
     in_heads, in_mlps = np.empty((layers, heads)), np.empty(layers)
     prefix = next(iter(mask)).split(".layer.")[0]
@@ -177,8 +181,8 @@ def surviving_shares(mask: WeightMask, layers: int, heads: int) -> tuple[np.ndar
         at = f"{prefix}.layer.{layer}"
         rows = [mask[f"{at}.attention.self.{name}.weight"] for name in ("query", "key", "value")]
         columns = mask[f"{at}.attention.output.dense.weight"].T
-        per_head = [part.reshape(heads, -1).mean(1) for part in (*rows, columns)]
+        per_head = [matrix.reshape(heads, -1).mean(1) for matrix in (*rows, columns)]
         in_heads[layer] = np.mean(per_head, axis=0)
-        both = [mask[f"{at}.{name}.dense.weight"].ravel() for name in ("intermediate", "output")]
-        in_mlps[layer] = np.concatenate(both).mean()
+        linears = [mask[f"{at}.{name}.dense.weight"].ravel() for name in ("intermediate", "output")]
+        in_mlps[layer] = np.concatenate(linears).mean()
     return in_heads, in_mlps

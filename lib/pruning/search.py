@@ -1,30 +1,32 @@
-"""Pruning: loops that start with everything, take a little away at a time, and end in a trail (paper §3.2, §3.3).
+"""The two pruning loops: start with everything and prune a little each round (paper §3.2, §3.3).
 
-The loops know nothing of models. They are handed a function that scores a subnetwork, so they can be tested by hand.
-Every choice in which the paper and its authors' code differ is a field of `Magnitude` or `Structured`; the numbers in
-brackets are those of the README's table of decisions.
+The loops know nothing about models: they take a function that scores a subnetwork, so they can be
+tested by hand. Where the paper and its authors' code differ, the choice is a field of `Magnitude`
+or `Structured`; numbers in brackets refer to the README's table of decisions.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
 from lib.model.choices import strict
 from lib.pruning import importance
-from lib.pruning.importance import Importance
+from lib.pruning.importance import Estimator, Importance, Normalisation
 from lib.pruning.masks import Mask, WeightMask
 
-MODES = ("joint", "heads", "mlps")
+Mode = Literal["joint", "heads", "mlps"]
+MODES = get_args(Mode)
 
 
 @dataclass(frozen=True)
 class Round:
-    """One iteration: the subnetwork that was tried, its score, and whether it stayed at or above the floor.
+    """One round: a subnetwork, its score on dev, and whether the loop accepted it.
 
-    phase: what was being pruned ("full" for the start). mask: the subnetwork tried. importance: measured on it, raw;
-    None in m-pruning, and where nobody needs it as the mask is under the floor.
+    phase: what this round pruned; "full" for the whole model, "magnitude" in m-pruning
+    importance: measured on this subnetwork, not normalised; None in m-pruning, and for a mask under
+        the floor if no later round needs it
     """
 
     phase: str
@@ -36,20 +38,20 @@ class Round:
 
 @dataclass(frozen=True)
 class Trail:
-    """Everything a pruning loop tried, in order. rounds[0] is the full model; floor is the least score accepted."""
+    """All rounds of a pruning loop: rounds[0] is the full model, floor the lowest score allowed."""
 
     rounds: tuple[Round, ...]
     floor: float
 
     @property
     def good(self) -> Round:
-        """The last round accepted: the "good" subnetwork. Its score is never under the floor."""
+        """The last accepted round: the "good" subnetwork. Its score is never under the floor."""
         return [r for r in self.rounds if r.accepted][-1]
 
     def to_tensors(self) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-        """(tensors, metadata) of a trail of s-pruning, as the store keeps them; [rounds, …] each.
+        """Return (tensors, metadata) of an s-pruning trail for the store.
 
-        Importance that was not measured is nan.
+        Each tensor is [rounds, …]. An importance that was not measured is nan.
         """
         measured = [
             r.importance or Importance(r.mask.heads * np.nan, r.mask.mlps * np.nan)
@@ -58,28 +60,26 @@ class Trail:
         tensors = {
             "heads": np.stack([r.mask.heads for r in self.rounds]),
             "mlps": np.stack([r.mask.mlps for r in self.rounds]),
-            "head_importance": np.stack([one.heads for one in measured]),
-            "mlp_importance": np.stack([one.mlps for one in measured]),
+            "head_importance": np.stack([i.heads for i in measured]),
+            "mlp_importance": np.stack([i.mlps for i in measured]),
             "score": np.array([r.score for r in self.rounds]),
             "accepted": np.array([r.accepted for r in self.rounds]),
         }
-        return tensors, {
-            "phases": " ".join(r.phase for r in self.rounds),
-            "floor": repr(self.floor),
-        }
+        metadata = {"phases": " ".join(r.phase for r in self.rounds), "floor": repr(self.floor)}
+        return tensors, metadata
 
     @classmethod
     def from_tensors(
         cls, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]
     ) -> "Trail":
-        """The inverse of `to_tensors`."""
-        both = zip(tensors["head_importance"], tensors["mlp_importance"], strict=True)
+        """Read back what `to_tensors` returned."""
+        scores = zip(tensors["head_importance"], tensors["mlp_importance"], strict=True)
         rounds = zip(
             metadata["phases"].split(),
             map(Mask, tensors["heads"], tensors["mlps"]),
             tensors["score"].tolist(),
             tensors["accepted"].tolist(),
-            [None if np.isnan(heads).all() else Importance(heads, mlps) for heads, mlps in both],
+            [None if np.isnan(heads).all() else Importance(heads, mlps) for heads, mlps in scores],
             strict=True,
         )
         return cls(tuple(Round(*values) for values in rounds), float(metadata["floor"]))
@@ -89,10 +89,13 @@ class Trail:
 class Magnitude:
     """The choices of m-pruning.
 
-    parameters [4]: "code" prunes what the authors' code does, every weight and bias of the encoder's linear layers but
-    the bias of the MLP's second; "all" prunes that bias too; "weights" leaves all biases alone. step: the share pruned
-    each round. share_of [5]: of the weights "left" or of "all". keep: the floor as a share of the full score.
-    max_rounds [6]: at most so many rounds, of which the authors' code never keeps the last; null for no limit.
+    parameters [4]: "code" prunes what the authors' code prunes, every weight and bias of the
+        encoder's linear layers except the bias of the MLP's second layer; "all" prunes that bias
+        too; "weights" prunes no bias
+    step, share_of [5]: the share to prune each round, of the weights "left" or of "all"
+    keep: the floor, as a share of the full score
+    max_rounds [6]: the limit on rounds; the last round allowed is never accepted, as in the
+        authors' code. None (null in YAML): no limit
     """
 
     parameters: Literal["code", "all", "weights"] = "code"
@@ -106,14 +109,16 @@ class Magnitude:
 class Structured:
     """The choices of s-pruning.
 
-    estimator [9] and normalise [10]: see `lib.importance`. step: the share of heads pruned a round. share_of [12]: of
-    "all" heads or of those "left". second_step [13]: the heads-only phase prunes this share of what the joint phase
-    does. start [14]: phases 2 and 3 start from importance measured on the "accepted" mask, or left over from the one
-    that "failed", as in the authors' code. keep: the floor as a share of the full score.
+    estimator [9], normalise [10]: see `lib.pruning.importance`
+    step, share_of [12]: the share of heads to prune each round, of "all" heads or of those "left"
+    second_step [13]: the heads-only phase prunes this share of what the joint phase prunes
+    start [14]: phases 2 and 3 start from the importance of the last "accepted" mask, or of the mask
+        that "failed" (the authors' code)
+    keep: the floor, as a share of the full score
     """
 
-    estimator: Literal["per_example", "per_batch", "running"] = "per_example"
-    normalise: Literal["l2", "l2_minmax", "none"] = "l2"
+    estimator: Estimator = "per_example"
+    normalise: Normalisation = "l2"
     step: float = 0.1
     share_of: Literal["all", "left"] = "all"
     second_step: float = 0.5
@@ -122,24 +127,24 @@ class Structured:
 
 
 def floor_of(score: float, keep: float) -> float:
-    """The least score that a subnetwork may have: keep · score (paper: 90 % of the full model's).
+    """Return the lowest score that a subnetwork may have: keep · the full score (paper: 90 %).
 
-    A negative score (Matthews, Pearson can be) is lowered by the same amount, so the full model is never under its
-    own floor.
+    If the full score is negative (Matthews and Pearson can be), the floor is lower than it by the
+    same amount, (1 - keep) · |score|. So the full model is never under its own floor.
     """
     return score - (1 - keep) * abs(score)
 
 
-# --- m-pruning (§3.2) ---------------------------------------------------------------------------------------------
+# --- m-pruning (§3.2) -----------------------------------------------------------------------------
 
 
 class Ordering:
-    """All of a model's prunable weights in the order of their magnitudes.
+    """A model's prunable weights in order of magnitude; of two equal ones, the later ranks higher.
 
-    The weights do not change between rounds, so each round of m-pruning is a threshold on this one order. Most of it is
-    never needed: the weights are counted once in 2¹⁵ bins of like magnitude, and of these a round sorts only the one
-    that holds its threshold.
-    weights: {name: float array}. Ties go to the weight that comes later: it is kept.
+    The weights do not change between rounds, so each round of m-pruning is a threshold on this one
+    order. Sorting everything is not necessary: the weights are counted once, in 2¹⁵ bins of similar
+    magnitude, and each round sorts only the bin that holds its threshold.
+    weights: {parameter name: float array}
     """
 
     def __init__(self, weights: Mapping[str, np.ndarray]):
@@ -148,10 +153,10 @@ class Ordering:
         counts = sum(
             np.bincount(_bin_of(m).ravel(), minlength=1 << 15) for m in self.magnitudes.values()
         )
-        self.up_to = np.cumsum(counts)  # how many weights there are in each bin and those below it
+        self.up_to = np.cumsum(counts)  # the number of weights in each bin and all lower bins
 
     def keep(self, count: int) -> WeightMask:
-        """The mask that keeps exactly the `count` largest weights."""
+        """Make the mask that keeps exactly the `count` largest weights."""
         pruned = self.size - count
         if pruned <= 0:
             return WeightMask.of({n: np.ones(m.shape, bool) for n, m in self.magnitudes.items()})
@@ -159,7 +164,8 @@ class Ordering:
         inside = np.sort(np.concatenate([m[_bin_of(m) == bin_] for m in self.magnitudes.values()]))
         below = int(self.up_to[bin_]) - len(inside)
         threshold = inside[pruned - below - 1]
-        # so many of the equal ones must go
+        # Several weights can equal the threshold, also in different parameters. To keep exactly
+        # `count`, prune only the first `ties` of them, counted across parameters.
         ties = pruned - below - int(np.searchsorted(inside, threshold, "left"))
         kept = {}
         for name, magnitude in self.magnitudes.items():
@@ -173,7 +179,7 @@ class Ordering:
 
 
 def _bin_of(magnitudes: np.ndarray) -> np.ndarray:
-    """The upper half of a float32's bits: exponent, 7 bits of mantissa. A larger magnitude is in no lower bin."""
+    """The upper half of a float32's bits: a larger magnitude is never in a lower bin."""
     return np.ascontiguousarray(magnitudes, np.float32).view(np.uint32) >> 16
 
 
@@ -182,10 +188,11 @@ def by_magnitude(
     score: Callable[[WeightMask], float],
     choices: Magnitude | None = None,
 ) -> Trail:
-    """M-pruning: drop the smallest weights, round by round, while the score stays at or above the floor (§3.2).
+    """Prune the smallest weights round by round while the score is at or above the floor.
 
-    weights: {parameter name: array} of the fine-tuned model; score: a subnetwork's score on dev. No retraining
-    between rounds.
+    This is m-pruning (§3.2). It does not retrain between rounds.
+    weights: {parameter name: array} of the fine-tuned model
+    score(mask): a subnetwork's score on dev
     """
     choices = choices or Magnitude()
     order = Ordering(weights)
@@ -195,26 +202,24 @@ def by_magnitude(
     floor = floor_of(full, choices.keep)
     rounds = [Round("full", mask, full, True)]
     while rounds[-1].accepted and left > 0 and len(rounds) - 1 < (choices.max_rounds or np.inf):
-        left = max(
-            0, left - max(1, round(choices.step * (left if choices.share_of == "left" else total)))
-        )
+        base = left if choices.share_of == "left" else total
+        left = max(0, left - max(1, round(choices.step * base)))
         mask = order.keep(left)
         value = score(mask)
-        last = (
-            len(rounds) == choices.max_rounds
-        )  # the authors' loop ends before it keeps its last mask
-        rounds.append(Round("magnitude", mask, value, bool(value >= floor) and not last))
+        at_limit = len(rounds) == choices.max_rounds  # the authors' loop drops its last mask
+        rounds.append(Round("magnitude", mask, value, bool(value >= floor) and not at_limit))
     return Trail(tuple(rounds), floor)
 
 
-# --- s-pruning (§3.3, App. B) -------------------------------------------------------------------------------------
+# --- s-pruning (§3.3, App. B) ---------------------------------------------------------------------
 
 
 def drop_lowest(mask: Mask, scores: Importance, n_heads: int, n_mlps: int) -> Mask:
-    """Switch off the live heads and MLPs with the lowest importance.
+    """Switch off the n_heads heads and n_mlps MLPs with the lowest importance (§3.3).
 
-    scores.heads is [layers, heads], scores.mlps [layers]; units already off are ignored, and where fewer are left
-    than asked for, all of them go. Ties go to the lower layer, then the lower head. Source: paper §3.3.
+    Units that are already off are ignored; if fewer are left than asked for, all of them go. Among
+    equal scores, the lower layer goes first, then the lower head.
+    scores: heads [layers, heads], mlps [layers]
     """
     return Mask(
         _without_lowest(mask.heads, scores.heads, n_heads),
@@ -233,15 +238,19 @@ def _without_lowest(live: np.ndarray, scores: np.ndarray, count: int) -> np.ndar
 def by_importance(
     full: Mask,
     measure: Callable[[Mask, float], tuple[float, Importance | None]],
-    mode: str = "joint",
+    mode: Mode = "joint",
     choices: Structured | None = None,
 ) -> Trail:
-    """S-pruning: drop the least important units, round by round, while the score stays at or above the floor.
+    """Prune the least important units round by round while the score is at or above the floor.
 
-    full: the mask to start from. measure(mask, floor): a subnetwork's (score on dev, importance before normalising);
-    the importance may be None if the score is under that floor. mode: "joint" prunes heads and one MLP a round, then
-    heads alone, then MLPs alone (§3.3); "heads" and "mlps" prune one kind only (App. B). A phase ends at its first mask
-    under the floor, or with nothing left to prune.
+    This is s-pruning (§3.3). A phase ends at its first mask under the floor, or with nothing left
+    to prune.
+    full: the mask to start from
+    measure(mask, floor): a subnetwork's score on dev and its importance, not normalised; the
+        importance may be None if the score is under that floor
+    mode: "joint" prunes heads and one MLP a round, then heads alone, then MLPs alone; "heads" and
+        "mlps" prune one kind only (App. B)
+    Raises ValueError for any other mode.
     """
     choices = choices or Structured()
     if mode not in MODES:
@@ -268,12 +277,9 @@ def by_importance(
     return Trail(tuple(rounds), floor)
 
 
-def _phases(mode: str, choices: Structured) -> list[tuple[str, float, int]]:
-    """(name, share of heads, number of MLPs) a round, for each phase of a mode (README, decisions 12, 13 and 16)."""
+def _phases(mode: Mode, choices: Structured) -> list[tuple[str, float, int]]:
+    """List a mode's phases [12, 13, 16]: (name, share of heads a round, MLPs a round)."""
     if mode == "joint":
-        return [
-            ("joint", choices.step, 1),
-            ("heads", choices.step * choices.second_step, 0),
-            ("mlps", 0, 1),
-        ]
+        heads_only = choices.step * choices.second_step
+        return [("joint", choices.step, 1), ("heads", heads_only, 0), ("mlps", 0, 1)]
     return [("heads", choices.step, 0)] if mode == "heads" else [("mlps", 0, 1)]

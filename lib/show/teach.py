@@ -1,4 +1,4 @@
-"""What the notebooks show and check. IPython only; nothing here computes a result."""
+"""Source code, captions and exercise checks for the notebooks; nothing here computes a result."""
 
 import inspect
 import textwrap
@@ -10,7 +10,10 @@ from IPython.display import Markdown
 
 from lib.artefacts.store import Place
 
-TUNED = "not BERT-base: a small sentence encoder that was tuned on pairs, NLI and Quora questions among them"
+TUNED = (
+    "not BERT-base: a small sentence encoder that was tuned on pairs, "
+    "NLI and Quora questions among them"
+)
 CAVEATS = {
     "tiny": "a random encoder on made-up sentences: the numbers mean nothing",
     "minilm-l6": TUNED,
@@ -19,30 +22,31 @@ CAVEATS = {
 
 
 def show_source(*functions: Callable) -> Markdown:
-    """The source of functions of lib, so that a reader need not leave the notebook."""
-    code = "\n\n".join(
-        textwrap.dedent(inspect.getsource(function)).strip() for function in functions
-    )
+    """Show the source of functions of lib, so that readers can stay in the notebook."""
+    sources = [textwrap.dedent(inspect.getsource(function)).strip() for function in functions]
+    code = "\n\n".join(sources)
     return Markdown(f"```python\n{code}\n```")
 
 
 def caption(place: Place, encoder: str, rows: str, seeds: Sequence[int]) -> Markdown:
-    """What a figure rests on: profile, model, data, seeds, and a warning where the model is not the paper's."""
-    seeds_said = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(str(seed) for seed in seeds)}"
+    """Write what a figure is based on: profile, encoder, rows and seeds.
+
+    An encoder other than the paper's gets a caveat, if CAVEATS has one.
+    """
     caveat = CAVEATS.get(encoder)
     parts = [
         f"profile {place.profile}",
         encoder + (f" ({caveat})" if caveat else ""),
         rows,
-        seeds_said,
+        f"seed{'s' if len(seeds) > 1 else ''} {', '.join(str(seed) for seed in seeds)}",
     ]
     return Markdown(f"*{'; '.join(parts)}.*")
 
 
 def rows(results: Mapping[str, Mapping[str, Any]]) -> str:
-    """What each task's rows are, for a caption; tasks of which the same is said together.
+    """Describe each task's rows for a caption, naming tasks with the same description together.
 
-    results: {task: what notebook 01 left as result.json}.
+    results: {task: the contents of notebook 01's result.json}.
     """
     tasks: dict[str, list[str]] = {}
     for task, result in results.items():
@@ -51,38 +55,36 @@ def rows(results: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def check(function: Callable, *cases: tuple[tuple, Any], hint: str = "") -> None:
-    """Try a reader's function on cases ((arguments…), expected) and say, in one line, what happened. Never raises."""
+    """Try a reader's function and print one line about the first case that fails. Never raises.
+
+    cases: ((arguments, …), expected result).
+    """
     for arguments, expected in cases:
-        said = ", ".join(_short(argument) for argument in arguments)
+        call = f"{function.__name__}({', '.join(_short(argument) for argument in arguments)})"
         try:
-            got = function(*arguments)
+            result = function(*arguments)
         except Exception as fault:
-            print(f"✗ {function.__name__}({said}) stopped with {type(fault).__name__}: {fault}")
+            print(f"✗ {call} stopped with {type(fault).__name__}: {fault}")
             return
-        if got is None:
-            print(f"· {function.__name__}({said}) returns nothing yet. {hint}")
+        if result is None:
+            print(f"· {call} returns nothing yet. {hint}")
             return
-        if not _same(got, expected):
-            print(
-                f"✗ {function.__name__}({said}) gives {_short(got)}; right would be {_short(expected)}. {hint}"
-            )
+        if not _same(result, expected):
+            print(f"✗ {call} gives {_short(result)}; it should be {_short(expected)}. {hint}")
             return
     print(f"✓ {function.__name__}: all {len(cases)} cases are right")
 
 
-def _same(got, expected) -> bool:
+def _same(result, expected) -> bool:
     if isinstance(expected, float | int | list | np.ndarray):
         try:
-            return np.shape(got) == np.shape(expected) and np.allclose(got, expected)
+            return np.shape(result) == np.shape(expected) and np.allclose(result, expected)
         except TypeError:
             return False
-    return got == expected
+    return result == expected
 
 
 def _short(value) -> str:
-    text = (
-        " ".join(np.array2string(value, precision=3).split())
-        if isinstance(value, np.ndarray)
-        else str(value)
-    )
+    is_array = isinstance(value, np.ndarray)
+    text = " ".join(np.array2string(value, precision=3).split()) if is_array else str(value)
     return text if len(text) <= 60 else text[:57] + "…"

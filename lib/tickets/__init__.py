@@ -1,0 +1,6 @@
+"""Tickets: the paper's experiment, from a fine-tuned model to retrained subnetworks (§4).
+
+finetuned    a fine-tuned model with its dev set, as notebook 01 stored it
+subnetworks  draw the random, bad and super subnetworks that the good one is compared with
+retrain      train subnetworks, random encoders and baselines under the same conditions
+"""

@@ -1,4 +1,4 @@
-"""A fine-tuned model with its dev set: built in notebook 01, taken up again by the notebooks that prune it."""
+"""A fine-tuned model with its dev set: notebook 01 makes it, the pruning notebooks restore it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from lib.pruning.masks import Mask, WeightMask
 class FineTuned:
     """A model of one task and seed, the task's dev rows, and the full model's score on them.
 
-    train: the training rows, where they were asked for.
+    train: the training rows, or None if they were not loaded
     """
 
     task: str
@@ -38,37 +38,46 @@ class FineTuned:
     def rescore(
         self,
         logits: np.ndarray,
-        stsb_score: str = "pearson",
+        stsb_score: glue.StsbScore = "pearson",
         rows: Sequence[int] | slice = slice(None),
     ) -> float:
-        """The task's metric on other logits [rows, outputs] for the same dev rows, or for these of them."""
+        """Compute the task's metric for logits [rows, outputs] on the dev rows, or some of them."""
         return glue.score(self.task, logits, self.dev.labels[rows], stsb_score)
 
-    def score_of(self, mask: Mask | WeightMask, stsb_score: str = "pearson") -> float:
-        """The score of a subnetwork, pruned and not retrained."""
+    def score_of(self, mask: Mask | WeightMask, stsb_score: glue.StsbScore = "pearson") -> float:
+        """Score a subnetwork on dev, pruned but not retrained."""
         if isinstance(mask, Mask):
             return self.rescore(train.predict(compact(self.model, mask), self.dev), stsb_score)
         with gates.masked(self.model, mask):
             return self.rescore(train.predict(self.model, self.dev), stsb_score)
 
     def measure(
-        self, mask: Mask, floor: float = -np.inf, stsb_score: str = "pearson"
+        self, mask: Mask, floor: float = -np.inf, stsb_score: glue.StsbScore = "pearson"
     ) -> tuple[float, np.ndarray | None]:
-        """(score, gate gradients as in `importance.measure`) of a subnetwork, in one pass; None under the floor."""
-        wants_gradients = lambda logits, rows: not self.rescore(logits, stsb_score, rows) < floor  # noqa: E731
-        measured = importance.measure(self.model, self.dev, mask, wants_gradients)
+        """Measure a subnetwork in one pass: (score, gate gradients as in `importance.measure`).
+
+        The gradients are None if the score is under the floor.
+        """
+
+        def passes(logits: np.ndarray, rows: Sequence[int]) -> bool:
+            # nan passes, too: the full model needs its gradients even if its score is undefined
+            return not self.rescore(logits, stsb_score, rows) < floor
+
+        measured = importance.measure(self.model, self.dev, mask, passes)
         return self.rescore(measured.logits, stsb_score), measured.gradients
 
 
 def new(
     encoder: str, look_in: Sequence[str], task: str, seed: int, pooling: str | None = None
 ) -> tuple[SentenceClassifier, object, str]:
-    """(model, tokenizer, the encoder's origin): the pre-trained encoder, and a classifier drawn with the seed.
+    """Put a new classifier on a pre-trained encoder: (model, tokenizer, the encoder's origin).
 
-    pooling: as in the encoder's recipe, if it is not said.
+    The classifier's weights are drawn with the seed.
+    look_in: the sources to try for the encoder; see `lib.data.sources`
+    pooling: None for the one in the encoder's recipe
     """
     pretrained, tokenizer, origin = sources.encoder(encoder, look_in)
-    gates.encoder_layers(pretrained)  # another architecture is refused here, in one sentence
+    gates.encoder_layers(pretrained)  # raises TypeError for an architecture that is not BERT's
     generator = torch.Generator().manual_seed(seed)
     pooling = pooling or recipes.recipe(encoder).pooling
     model = SentenceClassifier(pretrained, glue.TASKS[task].outputs, pooling, generator)
@@ -76,22 +85,26 @@ def new(
 
 
 def weights(model: SentenceClassifier) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """(tensors, metadata) of a model's state, as the store keeps them."""
+    """Return a model's state as (tensors, metadata) for the store."""
     return {name: tensor.cpu().numpy() for name, tensor in model.state_dict().items()}, {}
 
 
 def load_weights(
     model: SentenceClassifier, stored: tuple[dict[str, np.ndarray], dict[str, str]]
 ) -> None:
-    """Put stored weights into a model of the same shape."""
+    """Load stored weights, as `weights` returned them, into a model of the same shape."""
     model.load_state_dict({name: torch.from_numpy(array) for name, array in stored[0].items()})
     model.eval()
 
 
 def restore(place: Place, with_train: bool = False) -> FineTuned:
-    """The model that notebook 01 left at a place, with its dev rows as they were there; with_train: those, too."""
-    made = place.load("result.json")
-    parameters, recipe = made["parameters"], recipes.Recipe(**made["recipe"])
+    """Load the model that notebook 01 stored at a place, with its dev rows.
+
+    with_train: also load its training rows
+    Raises ValueError if the dev rows are no longer those that the model was scored on.
+    """
+    result = place.load("result.json")
+    parameters, recipe = result["parameters"], recipes.Recipe(**result["recipe"])
     look_in = parameters["look_in"]
     model, tokenizer, _ = new(
         parameters["encoder"], look_in, place.task, place.seed, recipe.pooling
@@ -100,13 +113,11 @@ def restore(place: Place, with_train: bool = False) -> FineTuned:
     rows = sources.rows(place.task, look_in).capped(
         parameters["train_rows"], parameters["dev_rows"]
     )
-    encoded = lambda part: encode(part, tokenizer, recipe.max_length)  # noqa: E731
-    dev = encoded(rows.dev)
-    if not np.array_equal(dev.labels, np.asarray(made["labels"], dev.labels.dtype)):
+    dev = encode(rows.dev, tokenizer, recipe.max_length)
+    if not np.array_equal(dev.labels, np.asarray(result["labels"], dev.labels.dtype)):
         raise ValueError(
-            f"the dev rows of {place.task} are not those that {place.name} was scored on ({made['rows']}); "
-            "set GLUE_DIR as it was then, or run notebook 01 again"
+            f"the dev rows of {place.task} differ from those that {place.name} was scored on "
+            f"({result['rows']}); set GLUE_DIR as it was then, or run notebook 01 again"
         )
-    return FineTuned(
-        place.task, model, dev, made["score"], encoded(rows.train) if with_train else None
-    )
+    train_rows = encode(rows.train, tokenizer, recipe.max_length) if with_train else None
+    return FineTuned(place.task, model, dev, result["score"], train_rows)

@@ -1,7 +1,7 @@
-"""Training again: subnetworks from the pre-trained weights, random encoders, baselines (paper §4.2, §4.3, App. D, E).
+"""Retraining: train subnetworks, random encoders and baselines (paper §4.2, §4.3, App. D, E).
 
-Every system of one task and seed is trained on the same rows in the same order, from a classifier drawn with the same
-seed as the full model's, and scored on the same dev rows. Only what is trained differs.
+All systems of one task and seed are trained on the same rows in the same order, from a classifier
+drawn with the full model's seed, and scored on the same dev rows. Only what is trained differs.
 """
 
 import copy
@@ -25,8 +25,12 @@ from lib.tickets.finetuned import FineTuned
 
 @dataclass(frozen=True)
 class Trained:
-    """How a training went. score: on dev, after the last epoch. by_epoch: {epoch: score} for those that were scored.
-    losses: the mean training loss of each epoch."""
+    """The result of one training.
+
+    score: on dev, after the last epoch
+    by_epoch: {epoch: score}, for the epochs that were scored
+    losses: the mean training loss of each epoch
+    """
 
     score: float
     by_epoch: dict[int, float]
@@ -36,7 +40,10 @@ class Trained:
 def starting_point(
     fresh: SentenceClassifier, tuned: SentenceClassifier, embeddings: str
 ) -> SentenceClassifier:
-    """Where retraining starts: pre-trained weights, a fresh classifier; embeddings: see `subnetworks.Retraining`."""
+    """Copy the model that retraining starts from: pre-trained weights and a fresh classifier.
+
+    embeddings: "finetuned" takes them from `tuned`; see `subnetworks.Retraining`
+    """
     start = copy.deepcopy(fresh)
     if embeddings == "finetuned":
         start.encoder.embeddings.load_state_dict(tuned.encoder.embeddings.state_dict())
@@ -44,11 +51,12 @@ def starting_point(
 
 
 def randomly_initialised(model: SentenceClassifier, seed: int) -> SentenceClassifier:
-    """The same architecture with a random encoder, embeddings included; the classifier stays. Source: §4.3, Table 2."""
+    """Copy a model with a random encoder, embeddings included, and the same classifier.
+
+    Source: §4.3, Table 2.
+    """
     other = copy.deepcopy(model)
-    with torch.random.fork_rng(
-        devices=[]
-    ):  # transformers can only draw weights from the global generator
+    with torch.random.fork_rng(devices=[]):  # transformers draws from the global generator only
         torch.manual_seed(seed)
         other.encoder = type(model.encoder)(model.encoder.config).to(model.device)
     return other
@@ -62,10 +70,11 @@ def subnetwork(
     seed: int,
     scored_from: int | None = None,
 ) -> Trained:
-    """Train a subnetwork of `start`, which stays as it is.
+    """Train a subnetwork of `start`, and score it; `start` itself does not change.
 
-    Heads and MLPs that a `Mask` does not keep are removed, which computes the same for less (tested); weights that a
-    `WeightMask` does not keep are 0 throughout. scored_from: see `train_and_score`.
+    Heads and MLPs that a `Mask` does not keep are removed, which computes the same for less work
+    (tested). Weights that a `WeightMask` does not keep are 0 throughout.
+    scored_from: see `train_and_score`
     """
     if isinstance(mask, Mask):
         model = compact(start, mask)
@@ -85,10 +94,11 @@ def train_and_score(
     keep: WeightMask | None = None,
     scored_from: int | None = None,
 ) -> Trained:
-    """Train a model in place on the subject's training rows and score it on its dev rows.
+    """Train a model in place on the subject's training rows, and score it on the dev rows.
 
-    seed: of the order of batches and of dropout. keep: as for `train.fit`. scored_from: the first epoch after which
-    to score; only the last one by default.
+    seed: rules the order of batches and dropout
+    keep: the weights to train, as in `train.fit`
+    scored_from: score after this epoch and all later ones; None for the last epoch only
     """
     by_epoch = {}
 
@@ -100,14 +110,14 @@ def train_and_score(
     return Trained(by_epoch[recipe.epochs], by_epoch, losses)
 
 
-def training_place(place: Place, made: Mapping[str, Any], recipe: Recipe, **facts) -> Place:
-    """The place, with a fingerprint of what one training depends on, so that it is done once, whatever else changes.
+def training_place(place: Place, result: Mapping[str, Any], recipe: Recipe, **facts) -> Place:
+    """Give a place the fingerprint of one training, so that nothing else makes it train again.
 
-    made: notebook 01's result.json, for the origins of encoder and rows. facts: what distinguishes this training.
+    result: notebook 01's result.json, for the origins of encoder and rows
+    facts: what distinguishes this training from the others
     """
-    rows = {name: made["parameters"][name] for name in ("train_rows", "dev_rows")}
-    everything = {"seed": place.seed, "encoder": made["encoder"], "rows": made["rows"], **rows}
+    rows = {name: result["parameters"][name] for name in ("train_rows", "dev_rows")}
+    everything = {"seed": place.seed, "encoder": result["encoder"], "rows": result["rows"], **rows}
     everything |= {"recipe": recipe.as_dict(), **facts}
-    return replace(
-        place, fingerprint=of_work(("lib.tickets.retrain", "lib.model.baselines"), everything)
-    )
+    modules = ("lib.tickets.retrain", "lib.model.baselines")
+    return replace(place, fingerprint=of_work(modules, everything))

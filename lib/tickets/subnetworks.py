@@ -1,8 +1,8 @@
-"""Which subnetworks are compared: good, random and bad ones of one size (paper §4.2, Appendix E).
+"""Draw the subnetworks to compare: good, random and bad ones of equal size (paper §4.2, App. E).
 
-"Good" is what pruning left. Everything here is drawn from that: masks in, masks out, with exactly as many heads and
-MLPs, or exactly as many weights, as the good one has. Each draw depends on its own arguments and its seed alone, so
-nothing leaks from one seed, or one kind of subnetwork, to another.
+"Good" is what pruning left. The functions here take good masks and return other masks with exactly
+as many heads and MLPs, or exactly as many weights. Each draw depends only on its arguments and its
+seed, so nothing leaks from one seed, or one kind of subnetwork, to another.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,19 +15,23 @@ from lib.model.choices import strict
 from lib.pruning.masks import Mask, WeightMask
 from lib.pruning.search import Ordering
 
-# each kind of draw has a stream of its own: a "bad" mask must not be a shifted copy of the "random" one of its seed
+# Each kind of draw has its own random stream. Otherwise the "bad" mask of a seed could be a shifted
+# copy of the "random" one.
 RANDOM, BAD, SUPER = 1, 2, 3
 
 
 @strict
 class Retraining:
-    """The choices of retraining; the numbers are those of the README's table of decisions.
+    """The choices of retraining; numbers in brackets refer to the README's table of decisions.
 
-    bad_weights [7]: of m-pruning; what was pruned, topped up at random ("complement", the paper), or the "smallest"
-    weights (the authors' code). random_units [17]: as many units as the good subnetwork has ("exact"), or each kept
-    with good's "share" as probability (code). embeddings [19]: start from "pretrained" ones (code), or keep the
-    "finetuned" ones, as the paper's "(except embeddings)" can be read. super_bad [20]: see `super_units`.
-    longer [22]: the epochs of the longer run of App. D; it is scored from the recipe's last epoch on.
+    bad_weights [7]: "bad" in m-pruning: what was pruned, topped up at random ("complement", the
+        paper), or the "smallest" weights (the authors' code)
+    random_units [17]: as many units as the good subnetwork ("exact"), or each unit with good's
+        "share" as its probability (code)
+    embeddings [19]: start from "pretrained" ones (code), or keep the "finetuned" ones, which is one
+        reading of the paper's "(except embeddings)"
+    super_bad [20]: see `super_units`
+    longer [22]: epochs of the longer run of App. D, which is scored from the recipe's last epoch on
     """
 
     bad_weights: Literal["complement", "smallest"] = "complement"
@@ -38,129 +42,126 @@ class Retraining:
 
 
 def sample(
-    candidates: Sequence[np.ndarray], count: int, draw: np.random.Generator
+    candidates: Sequence[np.ndarray], count: int, rng: np.random.Generator
 ) -> list[np.ndarray]:
-    """Exactly `count` of the candidates, every choice equally likely.
+    """Draw exactly `count` of the candidates; every choice is equally likely.
 
-    candidates: bool arrays of any shapes; returns bool arrays of the same shapes. How many each array gives is drawn
-    first (a multivariate hypergeometric draw), so that no list of all weights of a model is ever made.
+    candidates: bool arrays of any shapes, True for a candidate
+    Returns bool arrays of the same shapes, True for what was drawn.
+    Raises ValueError if there are fewer candidates than `count`.
     """
     sizes = [int(array.sum()) for array in candidates]
     if count > sum(sizes):
-        raise ValueError(f"{count} units were asked for, but there are {sum(sizes)} to choose from")
+        raise ValueError(f"cannot draw {count} units: there are only {sum(sizes)} to choose from")
+    # draw how many each array gives first, so that all of a model's weights are never in one list
+    counts = rng.multivariate_hypergeometric(sizes, count)
     chosen = []
-    for array, share in zip(
-        candidates, draw.multivariate_hypergeometric(sizes, count), strict=True
-    ):
-        taken = np.zeros(array.size, bool)
-        taken[draw.permutation(np.flatnonzero(array))[:share]] = True
-        chosen.append(taken.reshape(array.shape))
+    for array, count_here in zip(candidates, counts, strict=True):
+        drawn = np.zeros(array.size, bool)
+        drawn[rng.permutation(np.flatnonzero(array))[:count_here]] = True
+        chosen.append(drawn.reshape(array.shape))
     return chosen
 
 
 def top_up(
-    first: Sequence[np.ndarray], then: Sequence[np.ndarray], count: int, draw
+    preferred: Sequence[np.ndarray], others: Sequence[np.ndarray], count: int, rng
 ) -> list[np.ndarray]:
-    """Exactly `count` units: of `first` as far as they go, and random ones of `then` for what is missing."""
-    available = sum(int(array.sum()) for array in first)
+    """Draw exactly `count` units from `preferred`; if there are too few, the rest from `others`."""
+    available = sum(int(array.sum()) for array in preferred)
     if available >= count:
-        return sample(first, count, draw)
-    rest = sample([b & ~a for a, b in zip(first, then, strict=True)], count - available, draw)
-    return [a | b for a, b in zip(first, rest, strict=True)]
+        return sample(preferred, count, rng)
+    rest = [b & ~a for a, b in zip(preferred, others, strict=True)]
+    added = sample(rest, count - available, rng)
+    return [a | b for a, b in zip(preferred, added, strict=True)]
 
 
-# --- heads and MLPs (s-pruning) -----------------------------------------------------------------------------------
+# --- heads and MLPs (s-pruning) -------------------------------------------------------------------
 
 
-def random_units(good: Mask, seed: int, how: str = "exact") -> Mask:
-    """As many heads and as many MLPs as `good` keeps, drawn at random from all. Source: §4.2; README, decision 17.
+def random_units(good: Mask, seed: int, rule: str = "exact") -> Mask:
+    """Draw as many heads and as many MLPs as `good` keeps, from all. Source: §4.2.
 
-    how: "exact", or "share", with which each unit is kept with probability equal to good's share, as in the authors'
-    code; the size is then that of `good` only on average.
+    rule: "exact"; or "share", which keeps each unit with good's share as its probability, like the
+        authors' code, so that only the average size is good's. README, decision 17
     """
-    draw = np.random.default_rng([seed, RANDOM])
-    if how == "share":
-        return Mask(*(draw.random(part.shape) < part.mean() for part in (good.heads, good.mlps)))
-    return Mask(
-        *(
-            sample([np.ones_like(part)], int(part.sum()), draw)[0]
-            for part in (good.heads, good.mlps)
-        )
-    )
+    rng = np.random.default_rng([seed, RANDOM])
+    units = (good.heads, good.mlps)
+    if rule == "share":
+        return Mask(*(rng.random(kept.shape) < kept.mean() for kept in units))
+    return Mask(*(sample([np.ones_like(kept)], int(kept.sum()), rng)[0] for kept in units))
 
 
 def bad_units(good: Mask, seed: int) -> Mask:
-    """What `good` pruned, and if that is too little, random survivors up to good's size. Source: §4.2.
+    """Draw from what `good` pruned; if that is too little, add random survivors. Source: §4.2.
 
-    Where more was pruned than kept, a random part of it. Heads and MLPs are counted apart.
+    The result has as many heads and as many MLPs as `good`. The two are drawn separately.
     """
-    draw = np.random.default_rng([seed, BAD])
-    return Mask(
-        *(top_up([~part], [part], int(part.sum()), draw)[0] for part in (good.heads, good.mlps))
-    )
+    rng = np.random.default_rng([seed, BAD])
+    units = (good.heads, good.mlps)
+    return Mask(*(top_up([~kept], [kept], int(kept.sum()), rng)[0] for kept in units))
 
 
 def super_units(
-    heads: np.ndarray, mlps: np.ndarray, seed: int, how: str = "rank"
+    heads: np.ndarray, mlps: np.ndarray, seed: int, rule: str = "rank"
 ) -> dict[str, Mask]:
-    """{"good", "random", "bad"}: the super-survivors, and two subnetworks of their size. Source: App. E.
+    """Make {"good", "random", "bad"}: super-survivors, and two subnetworks of their size (App. E).
 
-    heads: bool [seeds, layers, heads], mlps: bool [seeds, layers]: the good masks of all seeds. good: what survives in
-    every seed. bad: the units that survive in the fewest seeds, ties broken by a draw. random: drawn from what is
-    neither, and where that is not enough, from the bad ones. seed: of the draws; it says nothing about good.
-
-    how: "rank", or "never", with which bad is drawn from the units that survive in no seed, topped up by any others at
-    random, as in the authors' code. README, decision 20.
+    good: the units that survive in every seed
+    random: units that are neither good nor bad; if too few, also bad ones, or any if still too few
+    bad: the units that survive in the fewest seeds, ties broken at random
+    heads, mlps: the good masks of all seeds, bool [seeds, layers, heads] and [seeds, layers]
+    seed: for the draws; good does not depend on it
+    rule: "rank"; or "never", which draws bad from the units that survive in no seed, topped up with
+        any others at random, like the authors' code. README, decision 20
     """
-    draw = np.random.default_rng([seed, SUPER])
-    parts = [_super(np.asarray(part, bool), draw, how) for part in (heads, mlps)]
-    return {
-        kind: Mask(*both)
-        for kind, both in zip(("good", "random", "bad"), zip(*parts, strict=True), strict=True)
-    }
+    rng = np.random.default_rng([seed, SUPER])
+    of_heads, of_mlps = (_super(np.asarray(masks, bool), rng, rule) for masks in (heads, mlps))
+    kinds = zip(("good", "random", "bad"), of_heads, of_mlps, strict=True)
+    return {kind: Mask(kept_heads, kept_mlps) for kind, kept_heads, kept_mlps in kinds}
 
 
 def _super(
-    masks: np.ndarray, draw: np.random.Generator, how: str
+    masks: np.ndarray, rng: np.random.Generator, rule: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     counts, good = masks.sum(0), masks.all(0)
     size = int(good.sum())
-    if how == "never":
-        (bad,) = top_up([counts == 0], [np.ones_like(good)], size, draw)
+    if rule == "never":
+        (bad,) = top_up([counts == 0], [np.ones_like(good)], size, rng)
     else:
-        order = np.lexsort(
-            (draw.random(counts.size), counts.ravel())
-        )  # by count, equal counts in random order
+        # by count, equal counts in random order
+        order = np.lexsort((rng.random(counts.size), counts.ravel()))
         bad = np.isin(np.arange(counts.size), order[:size]).reshape(counts.shape)
-    (random,) = top_up(
-        [~good & ~bad], [~good] if (~good).sum() >= size else [np.ones_like(good)], size, draw
-    )
+    others = ~good if (~good).sum() >= size else np.ones_like(good)
+    (random,) = top_up([~good & ~bad], [others], size, rng)
     return good, random, bad
 
 
-# --- single weights (m-pruning) -----------------------------------------------------------------------------------
+# --- single weights (m-pruning) -------------------------------------------------------------------
 
 
 def random_weights(good: WeightMask, seed: int) -> WeightMask:
-    """As many weights as `good` keeps, drawn at random from all that may be pruned. Source: §4.2."""
-    draw = np.random.default_rng([seed, RANDOM])
+    """Draw as many weights as `good` keeps, from all that may be pruned. Source: §4.2."""
+    rng = np.random.default_rng([seed, RANDOM])
     everything = [np.ones(good.shapes[name], bool) for name in good]
-    return WeightMask.of(dict(zip(good, sample(everything, good.kept, draw), strict=True)))
+    return WeightMask.of(dict(zip(good, sample(everything, good.kept, rng), strict=True)))
 
 
 def bad_weights(good: WeightMask, seed: int) -> WeightMask:
-    """What `good` pruned, and if that is too little, random survivors up to good's size. Source: §4.2."""
-    draw = np.random.default_rng([seed, BAD])
+    """Draw from what `good` pruned; if that is too little, add random survivors. Source: §4.2.
+
+    The result has as many weights as `good`.
+    """
+    rng = np.random.default_rng([seed, BAD])
     kept = [good[name] for name in good]
     return WeightMask.of(
-        dict(zip(good, top_up([~array for array in kept], kept, good.kept, draw), strict=True))
+        dict(zip(good, top_up([~array for array in kept], kept, good.kept, rng), strict=True))
     )
 
 
 def smallest_weights(good: WeightMask, weights: Mapping[str, np.ndarray]) -> WeightMask:
-    """As many weights as `good` keeps, the smallest: the authors' code's "bad". Source: README, decision 7.
+    """Take as many weights as `good` keeps, the smallest: the authors' "bad" (README, decision 7).
 
-    weights: {parameter name: array} of the fine-tuned model.
+    weights: {parameter name: array} of the fine-tuned model
     """
     larger = Ordering({name: weights[name] for name in good}).keep(good.size - good.kept)
     return WeightMask.of({name: ~larger[name] for name in good})

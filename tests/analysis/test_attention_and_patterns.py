@@ -14,14 +14,11 @@ from lib.pruning.masks import Mask
 
 
 def test_maps_equal_the_models_own_attention(tiny):
-    model, data = (
-        copy.deepcopy(tiny[0]),
-        tiny[1],
-    )  # output_attentions leaves hooks behind in the model
+    # a copy, because output_attentions leaves hooks behind in the model
+    model, data = copy.deepcopy(tiny[0]), tiny[1]
     model.encoder.set_attn_implementation("eager")
-    endless = attention.maps(
-        model, data, itertools.cycle((0, 3))
-    )  # one example at a time, so this ends
+    # maps are made one row at a time, so endless rows are fine
+    endless = attention.maps(model, data, itertools.cycle((0, 3)))
     for row, (raw, _) in zip((0, 3), endless, strict=False):
         inputs, _ = data.batch([row])
         with torch.no_grad():
@@ -30,12 +27,12 @@ def test_maps_equal_the_models_own_attention(tiny):
         assert np.allclose(raw.sum(-1), 1, atol=1e-6)
     whole = list(attention.maps(tiny[0], data, [0]))
     assert whole and not any(module._forward_pre_hooks for module in tiny[0].modules()), (
-        "lib's own hooks are gone"
+        "attention.maps leaves no hooks behind"
     )
 
 
-def test_normed_maps_weigh_what_each_head_adds(tiny):
-    """Summed over tokens as vectors, α f(x) is what a head adds to the output: the projection of its context."""
+def test_normed_maps_are_the_lengths_of_what_each_head_adds(tiny):
+    """The sum of the vectors α f(x) is what a head adds to the output."""
     model, _ = tiny
     layer = gates.encoder_layers(model)[1]
     states = torch.randn(
@@ -49,36 +46,30 @@ def test_normed_maps_weigh_what_each_head_adds(tiny):
         value = layer.attention.self.value(states).view(7, 4, -1)
         for head in range(4):
             part = slice(head * value.shape[-1], (head + 1) * value.shape[-1])
-            f = (
-                value[:, head] @ layer.attention.output.dense.weight[:, part].T
-            )  # the output's bias is nobody's
+            # without the projection's bias, which belongs to no head
+            f = value[:, head] @ layer.attention.output.dense.weight[:, part].T
             assert torch.allclose(normed[head], (raw[head][..., None] * f).norm(dim=-1))
 
 
-def test_in_a_subnetwork_the_maps_are_the_subnetworks(tiny):
+def test_inside_masked_the_maps_are_the_subnetworks(tiny):
     model, data = tiny
     mask = Mask(np.array([[1, 0, 0, 1]] * 3, bool), np.array([1, 0, 1], bool))
     (whole, _), before = next(attention.maps(model, data, [2])), dict(model.named_parameters())
     with gates.masked(model, mask):
         inside, _ = next(attention.maps(model, data, [2]))
-    assert np.array_equal(whole[0], inside[0]), "nothing is switched off below the first layer"
+    assert np.array_equal(whole[0], inside[0]), "nothing is masked below the first layer"
     assert not np.allclose(whole[1:], inside[1:])
-    assert (
-        np.array_equal(whole, next(attention.maps(model, data, [2]))[0])
-        and before.keys() == dict(model.named_parameters()).keys()
-    )
+    assert np.array_equal(whole, next(attention.maps(model, data, [2]))[0])
+    assert before.keys() == dict(model.named_parameters()).keys()
 
 
 @settings(deadline=None, max_examples=40)
 @given(st.integers(0, 10**6), st.sampled_from(["raw", "normed"]), st.integers(1, 12))
-def test_drawn_maps_are_maps(seed, kind, size):
+def test_drawn_maps_are_valid_repeatable_and_balanced(seed, kind, size):
     maps, classes = drawn_maps.batch(size, kind, np.random.default_rng(seed))
     again, _ = drawn_maps.batch(size, kind, np.random.default_rng(seed))
-    assert (
-        maps.shape == (size, maps.shape[1], maps.shape[1])
-        and maps.dtype == np.float32
-        and np.array_equal(maps, again)
-    )
+    assert maps.shape == (size, maps.shape[1], maps.shape[1]) and maps.dtype == np.float32
+    assert np.array_equal(maps, again)
     assert np.isfinite(maps).all() and (maps >= 0).all() and (maps.max((1, 2)) > 0).all()
     if kind == "raw":
         assert np.allclose(maps.sum(-1), 1, atol=1e-5)
@@ -88,46 +79,49 @@ def test_drawn_maps_are_maps(seed, kind, size):
 
 def test_drawn_classes_look_like_their_names():
     draw = np.random.default_rng(0)
-    shown = {name: [] for name in CLASSES}
+    by_class = {name: [] for name in CLASSES}
     for _ in range(40):
         maps, classes = drawn_maps.batch(10, "raw", draw)
-        for one, c in zip(maps, classes, strict=True):
-            shown[CLASSES[c]].append(one)
-    near = lambda m: np.abs(np.subtract.outer(range(len(m)), range(len(m)))) <= 3  # noqa: E731
+        for drawn, c in zip(maps, classes, strict=True):
+            by_class[CLASSES[c]].append(drawn)
+
+    def near_diagonal(m):
+        return np.abs(np.subtract.outer(range(len(m)), range(len(m)))) <= 3
+
     on_diagonal = {
-        name: np.mean([m[near(m)].sum() / len(m) for m in maps]) for name, maps in shown.items()
+        name: np.mean([m[near_diagonal(m)].sum() / len(m) for m in maps])
+        for name, maps in by_class.items()
     }
     in_column = {
-        name: np.mean([m.mean(0).max() * len(m) for m in maps]) for name, maps in shown.items()
+        name: np.mean([m.mean(0).max() * len(m) for m in maps]) for name, maps in by_class.items()
     }
     assert on_diagonal["diagonal"] == max(on_diagonal.values())
     assert on_diagonal["vertical+diagonal"] > 1.5 * on_diagonal["vertical"]
-    assert (
-        in_column["vertical"] == max(in_column.values())
-        and in_column["vertical+diagonal"] > 2 * in_column["diagonal"]
-    )
+    assert in_column["vertical"] == max(in_column.values())
+    assert in_column["vertical+diagonal"] > 2 * in_column["diagonal"]
 
 
-def test_the_classifier_learns_from_few_steps_and_is_its_seeds():
-    few = lambda: patterns.drawn_batches(60, "raw", 0, size=15)  # noqa: E731
-    train = lambda: patterns.train(few(), 60, torch.Generator().manual_seed(0))  # noqa: E731
+def test_the_classifier_learns_in_a_few_steps_and_depends_only_on_its_seeds():
+    def train():
+        batches = patterns.drawn_batches(60, "raw", 0, size=15)
+        return patterns.train(batches, 60, torch.Generator().manual_seed(0))
+
     model, again = train(), train()
     assert all(
         torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True)
     )
     test = [drawn_maps.batch(20, "raw", np.random.default_rng(1000 + n)) for n in range(10)]
     right = np.mean([(patterns.classify(model, maps) == classes).mean() for maps, classes in test])
-    assert right > 0.4, f"chance is 0.2; {right}"
-    one = test[0][0][:1]
-    assert patterns.classify(model, one) == patterns.classify(model, 7 * one), (
-        "each map by its own largest value"
+    assert right > 0.4, f"accuracy is {right}, and chance is 0.2"
+    first = test[0][0][:1]
+    assert patterns.classify(model, first) == patterns.classify(model, 7 * first), (
+        "each map is divided by its own largest value"
     )
-    assert patterns.classify(model, np.ones((1, 4, 4))).shape == (1,) and patterns.classify(
-        model, np.zeros((2, 90, 90))
-    ).shape == (2,)
+    assert patterns.classify(model, np.ones((1, 4, 4))).shape == (1,)
+    assert patterns.classify(model, np.zeros((2, 90, 90))).shape == (2,)
 
 
-def test_labelled_maps_are_whole():
+def test_the_labelled_maps_are_complete():
     for kind in ("raw", "normed"):
         maps, classes = patterns.labelled(kind)
         halves = [patterns.labelled(kind, part) for part in ("tuning", "test")]
@@ -139,7 +133,7 @@ def test_labelled_maps_are_whole():
         )
 
 
-def test_counts_are_of_the_heads_asked_for(tiny):
+def test_only_the_given_heads_are_counted(tiny):
     model, data = tiny
     classifiers = {
         kind: patterns.PatternClassifier(torch.Generator().manual_seed(0))
@@ -147,13 +141,12 @@ def test_counts_are_of_the_heads_asked_for(tiny):
     }
     heads = np.array([[1, 0, 0, 1], [0, 0, 0, 0], [1, 1, 1, 1]], bool)
     counts = patterns.count(model, data, range(5), classifiers, heads)
-    assert counts.shape == (2, 3, 4, 5) and np.array_equal(
-        counts.sum(-1), np.broadcast_to(5 * heads, (2, 3, 4))
-    )
+    assert counts.shape == (2, 3, 4, 5)
+    assert np.array_equal(counts.sum(-1), np.broadcast_to(5 * heads, (2, 3, 4)))
     assert patterns.count(model, data, range(5), classifiers, np.zeros((3, 4), bool)).sum() == 0
 
 
-def test_correlation_with_its_interval():
+def test_the_correlation_lies_in_its_interval():
     draw = np.random.default_rng(0)
     survives = draw.random((3, 6, 12)) < 0.4
     r, low, high = patterns.correlation(survives, survives * 0.5 + 0.2)
@@ -164,17 +157,15 @@ def test_correlation_with_its_interval():
 
 
 def test_annotated_maps_in_the_authors_layout(tmp_path):
-    draw, labels = (
-        np.random.default_rng(0),
-        ["diagonal", "vertical", "Vertical_Diagonal", "block", "mixed"] * 3,
-    )
-    for table, data, head in (
+    draw = np.random.default_rng(0)
+    labels = ["diagonal", "vertical", "Vertical_Diagonal", "block", "mixed"] * 3
+    for table, data, header in (
         ("raw/labels.txt", "raw/for_training", ""),
         ("normed/attention_norm_annotated.tsv", "normed/data", "name\tlabel\n"),
     ):
         (tmp_path / data).mkdir(parents=True)
         (tmp_path / table).write_text(
-            head + "".join(f"m{n}.npy\t{label}\n" for n, label in enumerate(labels))
+            header + "".join(f"m{n}.npy\t{label}\n" for n, label in enumerate(labels))
         )
         for n in range(len(labels)):
             np.save(tmp_path / data / f"m{n}.npy", draw.random((10 + n % 2, 10 + n % 2)))
@@ -190,7 +181,9 @@ def test_annotated_maps_in_the_authors_layout(tmp_path):
     )
     assert sum(len(c) for _, c in batches) == 20 and all(len(m) <= 4 for m, _ in batches)
     (tmp_path / "raw/labels.txt").write_text("m0\tzigzag\n")
-    with pytest.raises(ValueError, match="labels.txt, line 1: 'zigzag' is no class"):
+    with pytest.raises(ValueError, match="labels.txt, line 1: the label is 'zigzag'"):
         patterns.annotated(str(tmp_path), "raw")
-    with pytest.raises(ValueError, match="name the folder head_classification_data"):
+    with pytest.raises(
+        ValueError, match="set annotated_dir to the folder head_classification_data"
+    ):
         patterns.annotated(str(tmp_path / "raw"), "normed")

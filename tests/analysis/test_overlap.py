@@ -10,23 +10,20 @@ A = np.array([[[1, 1, 1, 0, 0, 0]], [[1, 0, 1, 0, 1, 0]]], bool)
 B = np.array([[[1, 1, 0, 1, 0, 0]], [[0, 1, 0, 1, 0, 1]]], bool)
 
 
-def test_overlaps_in_the_head():
+def test_overlaps_by_hand():
     assert overlap.overlap(A, B).tolist() == [2, 0]
     assert overlap.expected_overlap(A, B).tolist() == [1.5, 1.5]
     mean, deviation = overlap.matrices({"a": A, "b": B})
-    assert (
-        mean.loc["a", "b"] == 1
-        and mean.loc["a", "a"] == 3
-        and deviation.loc["a", "b"] == pytest.approx(2**0.5)
-    )
+    assert mean.loc["a", "b"] == 1 and mean.loc["a", "a"] == 3
+    assert deviation.loc["a", "b"] == pytest.approx(2**0.5)
     assert overlap.matrices({"a": A[:1]})[1].isna().all(axis=None), "one seed has no deviation"
 
 
-def test_with_one_seed_the_test_is_the_hypergeometric_one():
-    ways = [len({0, 1, 2} & set(drawn)) for drawn in combinations(range(6), 3)]
-    assert overlap.permutation_test(A[:1], B[:1], draws=20_000).p == pytest.approx(
-        np.mean([w >= 2 for w in ways]), abs=0.02
-    )
+def test_with_one_seed_the_p_value_is_hypergeometric():
+    shared = [len({0, 1, 2} & set(drawn)) for drawn in combinations(range(6), 3)]
+    exact = np.mean([number >= 2 for number in shared])
+    test = overlap.permutation_test(A[:1], B[:1], draws=20_000)
+    assert test.p == pytest.approx(exact, abs=0.02)
 
 
 def test_five_copies_of_a_seed_are_no_more_evidence_than_one():
@@ -35,29 +32,25 @@ def test_five_copies_of_a_seed_are_no_more_evidence_than_one():
     assert one == pytest.approx(five, abs=0.02) == pytest.approx(1 / 20, abs=0.02)
 
 
-def test_masks_that_keep_all_or_nothing_are_nan_without_a_warning():
+def test_full_and_empty_masks_give_nan_without_a_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        table = overlap.table({"a": A, "all": np.ones_like(A), "none": np.zeros_like(A)})
-        apart = overlap.distances(
-            {"a": A, "all": np.ones_like(A), "none": np.zeros_like(A), "b": B}
-        )
-        assert (
-            np.isnan(overlap.seeds_agree(apart[:1])).all()
-            and np.isnan(overlap.seeds_agree(apart[:, :3, :3])).all()
-        )
-    assert (
-        table["p"].isna().all() and table["p (Holm)"].isna().all() and (table["excess"] == 0).all()
-    )
+        masks = {"a": A, "all": np.ones_like(A), "none": np.zeros_like(A)}
+        table = overlap.table(masks)
+        apart = overlap.distances({**masks, "b": B})
+        assert np.isnan(overlap.seeds_agree(apart[:1])).all()
+        assert np.isnan(overlap.seeds_agree(apart[:, :3, :3])).all()
+    assert table["p"].isna().all() and table["p (Holm)"].isna().all()
+    assert (table["excess"] == 0).all()
     assert (apart[:, 1, 2] == 1).all() and (np.diagonal(apart, axis1=1, axis2=2) == 0).all()
 
 
-def test_masks_of_two_models_are_not_compared():
-    with pytest.raises(ValueError, match="one shape"):
+def test_masks_of_different_models_are_refused():
+    with pytest.raises(ValueError, match="have shapes .* the same model"):
         overlap.overlap(A, B[:, :, :5])
 
 
-def test_the_tree_is_noise_unless_the_seeds_agree():
+def test_seeds_agree_on_two_families_of_tasks_but_not_on_noise():
     draw = np.random.default_rng(0)
     tasks, families = "abcdef", {}
     for number, task in enumerate(tasks):  # a b c share one hidden mask, d e f another
@@ -74,13 +67,11 @@ def test_the_tree_is_noise_unless_the_seeds_agree():
     assert overlap.seeds_agree(overlap.distances(noise))[1] > 0.05
     tree = overlap.clusters(overlap.distances(families))
     assert {frozenset(map(int, tree[i, :2])) for i in range(4)} != set() and tree[-1, 3] == 6
-    groups = {
-        int(n) for n in tree[-1, :2]
-    }  # the two last groups joined are made of three tasks each
+    groups = {int(n) for n in tree[-1, :2]}  # the last two groups to be joined, of three tasks each
     assert all(tree[g - 6, 3] == 3 for g in groups)
 
 
-def test_the_correlation_is_spearmans():
+def test_the_correlation_of_two_seeds_is_spearmans():
     from scipy.stats import spearmanr
 
     apart = np.random.default_rng(3).random((2, 5, 5))

@@ -5,7 +5,7 @@ from lib.analysis import survival
 THREE = np.array([[[1, 0], [1, 1]], [[1, 1], [0, 1]], [[1, 0], [0, 1]]], bool)
 
 
-def test_survival_in_the_head():
+def test_survival_by_hand():
     mean, deviation = survival.survival(THREE)
     assert np.allclose(mean, [[1, 1 / 3], [1 / 3, 1]])
     assert np.allclose(deviation, [[0, np.sqrt(1 / 3)], [np.sqrt(1 / 3), 0]])

@@ -1,3 +1,5 @@
+"""The classifier, its recipes, batches, training and scoring, and the choice of device."""
+
 from dataclasses import replace
 
 import numpy as np
@@ -16,14 +18,15 @@ from lib.model.recipes import BERT, RECIPES, Recipe, recipe
 FAST = RECIPES["tiny"]
 
 
-def new(outputs=2, pooling="cls", seed=7):
+def new_model(outputs=2, pooling="cls", seed=7):
+    """(model, tokenizer): a tiny random encoder with a classifier."""
     encoder, tokenizer, _ = sources.encoder("tiny", ["tiny"])
     return SentenceClassifier(
         encoder, outputs, pooling, torch.Generator().manual_seed(seed)
     ), tokenizer
 
 
-def test_with_cls_pooling_it_is_transformers_own_classifier():
+def test_cls_pooling_computes_what_transformers_classifier_does():
     config = BertConfig(
         vocab_size=40,
         hidden_size=16,
@@ -44,13 +47,13 @@ def test_with_cls_pooling_it_is_transformers_own_classifier():
         assert torch.allclose(ours(**inputs), theirs(**inputs).logits, atol=1e-6)
 
 
-def test_the_papers_recipe_is_berts():
+def test_bert_has_the_papers_recipe():
     assert recipe("bert-base-uncased") == BERT
     assert Recipe("cls", 2e-5, 1, 3, 32, 128, "mixed") == BERT
 
 
-def test_padding_does_not_reach_the_mean():
-    model, tokenizer = new(pooling="mean")
+def test_padding_does_not_change_the_mean():
+    model, tokenizer = new_model(pooling="mean")
     model.eval()
     rows = [
         {"sentence1": "the cat sleeps", "label": 0},
@@ -63,7 +66,7 @@ def test_padding_does_not_reach_the_mean():
 
 
 def test_standardised_vectors_have_mean_0_and_variance_1():
-    model, tokenizer = new(pooling="mean")
+    model, tokenizer = new_model(pooling="mean")
     data = encode(sources.rows("SST-2", ["tiny"]).train[:50], tokenizer)
     inputs = data.batch(range(50))[0]
     model.standardise(data)
@@ -72,7 +75,7 @@ def test_standardised_vectors_have_mean_0_and_variance_1():
     assert vectors.mean(0).abs().max() < 1e-5 and abs(vectors.square().mean() - 1) < 1e-4
 
 
-def test_wrong_pooling_is_named():
+def test_wrong_pooling_is_refused_with_its_name():
     encoder, *_ = sources.encoder("tiny", ["tiny"])
     with pytest.raises(ValueError, match="'max'; it can be 'cls' or 'mean'"):
         SentenceClassifier(encoder, 2, "max", torch.Generator())
@@ -81,7 +84,7 @@ def test_wrong_pooling_is_named():
         SentenceClassifier(encoder, 2, "cls", torch.Generator())
 
 
-def test_losses_of_examples_by_hand():
+def test_example_losses_by_hand():
     logits = torch.tensor([[0.0, 0.0], [np.log(3.0), 0.0]], dtype=torch.double)
     assert torch.allclose(
         example_losses(logits, torch.tensor([0, 1])),
@@ -93,7 +96,7 @@ def test_losses_of_examples_by_hand():
     ]
 
 
-def test_every_row_once_and_like_lengths_together():
+def test_batches_hold_every_row_once_and_similar_lengths_together():
     lengths = np.random.default_rng(0).integers(3, 60, 1000)
     batches = training_batches(lengths, 16, torch.Generator().manual_seed(0))
     assert sorted(sum(batches, [])) == list(range(1000))
@@ -105,8 +108,8 @@ def test_every_row_once_and_like_lengths_together():
     assert sorted(sum(evaluation_batches(lengths, 16), [])) == list(range(1000))
 
 
-def test_encoded_rows_are_padded_to_their_batch_only():
-    _, tokenizer = new()
+def test_rows_are_padded_only_to_the_longest_of_their_batch():
+    _, tokenizer = new_model()
     rows = [
         {"sentence1": "cat", "sentence2": "dog", "label": 1.5},
         {"sentence1": "the cat", "sentence2": "dog", "label": 0.0},
@@ -116,12 +119,10 @@ def test_encoded_rows_are_padded_to_their_batch_only():
     assert inputs["attention_mask"].tolist() == [[1, 1, 1, 1, 1, 0], [1] * 6]
     assert inputs["token_type_ids"].tolist() == [[0, 0, 0, 1, 1, 0], [0, 0, 0, 0, 1, 1]]
     assert labels.dtype == torch.float32 and labels.tolist() == [1.5, 0]
-    assert (
-        data.batch([0])[0]["input_ids"].shape == (1, 5)
-        and data.row(1) == inputs["input_ids"][1].tolist()
-    )
+    assert data.batch([0])[0]["input_ids"].shape == (1, 5)
+    assert data.row(1) == inputs["input_ids"][1].tolist()
     assert data.to("meta").batch([0, 1])[0]["input_ids"].device.type == "meta", (
-        "batches are made where the rows are"
+        "batches are made on the device of the rows"
     )
     assert encode([{"sentence1": "cat " * 50, "label": 0}], tokenizer, 12).lengths.tolist() == [12]
     with pytest.raises(ValueError, match="no rows"):
@@ -129,22 +130,23 @@ def test_encoded_rows_are_padded_to_their_batch_only():
 
 
 def trained(seed):
-    model, tokenizer = new(seed=seed)
+    """(model, losses, dev set) after a short training."""
+    model, tokenizer = new_model(seed=seed)
     text = sources.rows("SST-2", ["tiny"])
     losses = train.fit(model, encode(text.train[:200], tokenizer), FAST, seed)
     return model, losses, encode(text.dev, tokenizer)
 
 
-def test_the_same_seed_gives_the_same_bits_and_leaves_no_trace():
+def test_the_same_seed_gives_the_same_bits_and_restores_the_global_generator():
     before = torch.random.get_rng_state()
-    (one, losses, _dev), (two, again, _), (three, *_) = trained(1), trained(1), trained(2)
+    (model, losses, _), (same, same_losses, _), (other, *_) = trained(1), trained(1), trained(2)
     assert torch.equal(torch.random.get_rng_state(), before), "the global generator is the user's"
-    assert losses == again
+    assert losses == same_losses
     assert all(
         torch.equal(a, b)
-        for a, b in zip(one.state_dict().values(), two.state_dict().values(), strict=True)
+        for a, b in zip(model.state_dict().values(), same.state_dict().values(), strict=True)
     )
-    assert not torch.equal(one.classifier.weight, three.classifier.weight)
+    assert not torch.equal(model.classifier.weight, other.classifier.weight)
     assert losses[-1] < losses[0]
 
 
@@ -157,16 +159,27 @@ def test_predictions_are_in_the_order_of_the_rows():
 
 
 def test_even_the_tiny_model_learns():
-    model, tokenizer = new()
+    model, tokenizer = new_model()
     text = sources.rows("SST-2", ["tiny"])
     train.fit(model, encode(text.train, tokenizer), FAST, 0)
     dev = encode(text.dev, tokenizer)
     assert score("SST-2", train.predict(model, dev), dev.labels) > 0.9
 
 
+def test_the_weights_to_train_can_be_any_mapping_of_names_to_arrays():
+    model, tokenizer = new_model()
+    name = "encoder.encoder.layer.0.output.dense.weight"
+    weight = model.get_parameter(name)
+    kept = np.arange(weight.numel()).reshape(weight.shape) % 2 == 0
+    data = encode(sources.rows("SST-2", ["tiny"]).train[:50], tokenizer)
+    train.fit(model, data, FAST, 0, keep={name: kept})
+    assert np.array_equal(weight.detach().numpy() != 0, kept)
+
+
 def test_linear_decay_and_clipping_by_hand():
-    # one weight, loss w·x: AdamW's first steps are as large as the learning rate, which falls from 1 to 1/2 of its peak
-    model, tokenizer = new()
+    # The gradient of the bias hardly changes, so each of AdamW's first steps is as large as the
+    # learning rate, which falls from its peak to half of it.
+    model, tokenizer = new_model()
     data = encode([{"sentence1": "cat", "label": 0}, {"sentence1": "dog", "label": 0}], tokenizer)
     before = model.classifier.bias.detach().clone()
     train.fit(model, data, Recipe("cls", 1e-3, 1, epochs=2, batch_size=2), 0)
@@ -174,8 +187,8 @@ def test_linear_decay_and_clipping_by_hand():
     assert torch.allclose(moved, torch.full((2,), 1e-3 * (1 + 0.5)), rtol=0.02)
 
 
-def test_models_are_made_ready_for_this_machine_and_compute_the_same():
-    model, tokenizer = new()
+def test_a_model_on_the_best_device_computes_the_same():
+    model, tokenizer = new_model()
     data = encode(sources.rows("SST-2", ["tiny"]).dev[:20], tokenizer)
     before, setting = train.predict(model, data), torch.backends.mkldnn.matmul.fp32_precision
     try:
@@ -185,13 +198,13 @@ def test_models_are_made_ready_for_this_machine_and_compute_the_same():
         torch.backends.mkldnn.matmul.fp32_precision = setting
 
 
-def test_mixed_precision_is_used_where_there_are_units_for_it_and_learns_the_same(monkeypatch):
-    """As on a card: the same file, chosen by the device. Losses and weights stay float32."""
+def test_mixed_precision_needs_units_for_it_and_learns_the_same(monkeypatch):
+    """Works on a CPU as on a GPU, since the code is the same. Losses and weights stay float32."""
     losses, models, seen = {}, {}, []
     text = sources.rows("SST-2", ["tiny"])
     for units, precision in ((True, "float32"), (False, "mixed"), (True, "mixed")):
         monkeypatch.setattr(device, "multiplies_bf16", lambda _device, units=units: units)
-        model, tokenizer = new()
+        model, tokenizer = new_model()
         hook = model.classifier.register_forward_hook(
             lambda _module, _inputs, logits: seen.append(logits.dtype)
         )
@@ -201,7 +214,7 @@ def test_mixed_precision_is_used_where_there_are_units_for_it_and_learns_the_sam
         hook.remove()
         models[units, precision] = model
     assert losses[True, "float32"] == losses[False, "mixed"], (
-        "without units the two are the same, bit for bit"
+        "without units for bf16, mixed is float32, bit for bit"
     )
     assert torch.bfloat16 in seen and seen.index(torch.bfloat16) == 2 * len(seen) // 3
     assert np.allclose(losses[True, "mixed"], losses[True, "float32"], rtol=0.02)
@@ -210,13 +223,13 @@ def test_mixed_precision_is_used_where_there_are_units_for_it_and_learns_the_sam
     assert train.predict(models[True, "mixed"], encode(text.dev, tokenizer)).dtype == np.float32
 
 
-def test_losses_are_float32_whatever_the_logits():
+def test_losses_are_at_least_float32_whatever_the_logits():
     logits, labels = torch.tensor([[3.0]], dtype=torch.bfloat16), torch.tensor([3.014])
     assert torch.allclose(example_losses(logits, labels), torch.tensor([0.014**2]), rtol=1e-3)
     assert example_losses(logits.double(), labels).dtype == torch.float64
 
 
-def test_onednn_is_tried_without_a_trace():
+def test_trying_onednn_restores_settings_and_generator():
     state, setting = torch.random.get_rng_state(), torch.backends.mkldnn.matmul.fp32_precision
     onednn_is_exact.cache_clear()
     assert onednn_is_exact() in (True, False)
@@ -224,8 +237,8 @@ def test_onednn_is_tried_without_a_trace():
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
-def test_rounded_products_are_refused(monkeypatch):
-    """As on a CPU with matrix units for bf16: the route is there, but not exact."""
+def test_onednn_is_refused_if_it_rounds_products(monkeypatch):
+    """As on a CPU with matrix units for bf16: oneDNN is available, but not exact."""
     product = torch.Tensor.__matmul__
 
     def rounding(left, right):

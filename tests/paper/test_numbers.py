@@ -4,7 +4,7 @@ from lib.data.glue import TASKS
 from lib.paper import numbers
 
 
-def test_the_papers_numbers_are_whole_and_have_a_source():
+def test_the_papers_numbers_are_complete_and_have_a_source():
     table = numbers.numbers()
     assert not table[["source", "item", "task", "value"]].isna().any().any()
     table_3 = table[table["source"] == "Table 3"]
@@ -15,22 +15,16 @@ def test_the_papers_numbers_are_whole_and_have_a_source():
         numbers.number("good (pruned)", "CoLA")
 
 
-def test_comparisons_say_what_they_rest_on():
+def test_verdicts_of_comparisons():
     rows = [
         numbers.Ours("a", [0.93, 0.92, 0.94], "SST-2", "full model"),
         numbers.Ours("b", [0.80, 0.80], "SST-2", "full model"),
     ]
     table = numbers.compare(rows, "bert-base-uncased")
     assert table["verdict"].tolist() == ["agrees", "differs"]
-    assert table["difference"].tolist() == [0.0, -0.13] and table["tolerance"].tolist() == [
-        0.02,
-        0.02,
-    ]
-    assert numbers.compare(rows, "minilm-l6")["verdict"].tolist() == [
-        "agrees",
-        "differs (other encoder)",
-    ]
-    nan = numbers.compare(
-        [numbers.Ours("c", [float("nan")], "STS-B", "majority baseline")], "bert-base-uncased"
-    )
-    assert nan["verdict"].tolist() == ["undefined"]
+    assert table["difference"].tolist() == [0.0, -0.13]
+    assert table["tolerance"].tolist() == [0.02, 0.02]
+    other = numbers.compare(rows, "minilm-l6")
+    assert other["verdict"].tolist() == ["agrees", "differs (other encoder)"]
+    nan = numbers.Ours("c", [float("nan")], "STS-B", "majority baseline")
+    assert numbers.compare([nan], "bert-base-uncased")["verdict"].tolist() == ["undefined"]

@@ -1,4 +1,4 @@
-"""Tables over seeds, and what the paper says in words."""
+"""Tables over seeds, and the paper's statements in words."""
 
 import numpy as np
 import pandas as pd
@@ -38,7 +38,7 @@ def two(good, bad):
 
 @pytest.fixture(scope="module")
 def published():
-    """The paper's own means as if they were three seeds: (without spread, with that of the full model)."""
+    """The paper's means as the scores of three seeds, twice: all seeds equal, full model spread."""
     rows = numbers.numbers()
     rows = rows[rows["task"] != "average"]
     rows = rows[rows["source"].isin(["Table 3", "Fig. 16"]) | (rows["item"] == tables.RANDOM_INIT)]
@@ -52,48 +52,39 @@ def published():
     ]
 
 
-def test_an_interval_by_hand():
+def test_intervals_by_hand():
     assert np.allclose(tables.interval([0.1, 0.2, 0.3]), (0.1, 0.3))
-    assert (
-        np.isnan(tables.interval([0.1, 0.2])).all()
-        and np.isnan(tables.interval([0.1, np.nan, 0.2])).all()
-    )
+    assert np.isnan(tables.interval([0.1, 0.2])).all()
+    assert np.isnan(tables.interval([0.1, np.nan, 0.2])).all()
     low, high = tables.interval(np.random.default_rng(0).normal(0, 1, 400))
     assert high - low == pytest.approx(2 * 1.96 / 20, rel=0.15)
     assert tables.interval([0.1, 0.2, 0.4]) == tables.interval([0.1, 0.2, 0.4])
 
 
-def test_spread_is_the_samples():
+def test_spread_is_the_sample_deviation():
     assert tables.spread([0.2, 0.4]) == "0.30 ± 0.14"
-    assert (
-        tables.spread([0.5]) == "0.50"
-        and tables.spread([]) == "–"
-        and tables.spread([0.1, np.nan]) == "–"
-    )
+    assert tables.spread([0.5]) == "0.50"
+    assert tables.spread([]) == "–" and tables.spread([0.1, np.nan]) == "–"
 
 
 def test_table_3_has_ours_above_the_papers():
-    of_bad = table(**{"s-pruning/bad (retrained)": {"SST-2": [0.7, 0.8], "RTE": [0.5]}})
-    lines = tables.table_3(of_bad, TASKS)
-    assert lines.loc[("s-pruning", "bad (retrained)", "ours")].tolist() == ["0.75 ± 0.07", "0.50"]
-    assert lines.loc[("s-pruning", "bad (retrained)", "paper")].tolist() == [
-        "0.86 ± 0.06",
-        "0.59 ± 0.04",
-    ]
+    scores = table(**{"s-pruning/bad (retrained)": {"SST-2": [0.7, 0.8], "RTE": [0.5]}})
+    lines = tables.table_3(scores, TASKS)
+    ours = lines.loc[("s-pruning", "bad (retrained)", "ours")]
+    theirs = lines.loc[("s-pruning", "bad (retrained)", "paper")]
+    assert ours.tolist() == ["0.75 ± 0.07", "0.50"]
+    assert theirs.tolist() == ["0.86 ± 0.06", "0.59 ± 0.04"]
     assert len(lines) == 2 * (2 + 18)
 
 
-def test_table_2_averages_and_says_what_is_quoted():
+def test_table_2_has_averages_and_names_what_is_quoted():
     scores = {
         f"baselines/{item}": {"SST-2": [0.6, 0.8], "RTE": [0.5, 0.5]} for item in tables.BASELINES
     }
     scores["reference/majority baseline"] = {"SST-2": [0.5], "RTE": [np.nan]}
     lines = tables.table_2(table(**scores), TASKS)
-    assert lines.loc[("ours", "CBOW, frozen embeddings (trained here)")].tolist() == [
-        "0.70",
-        "0.50",
-        "0.60",
-    ]
+    cbow = lines.loc[("ours", "CBOW, frozen embeddings (trained here)")]
+    assert cbow.tolist() == ["0.70", "0.50", "0.60"]
     assert lines.loc[("ours", "majority class")].tolist() == ["0.50", "–", "0.25"], (
         "no correlation counts as 0"
     )
@@ -102,7 +93,7 @@ def test_table_2_averages_and_says_what_is_quoted():
     assert quoted.loc["BILSTM + GloVe"].tolist() == ["0.87", "0.58", "0.72"]
 
 
-def test_pairs_are_taken_seed_by_seed():
+def test_differences_are_paired_by_seed():
     pairs = tables.paired(two({"SST-2": [0.9, 0.6, 0.8]}, {"SST-2": [0.8, 0.5, 0.6]}), ["SST-2"])
     row = pairs[
         (pairs["group"] == "s-pruning") & (pairs["difference"] == "good − bad (retrained)")
@@ -113,7 +104,7 @@ def test_pairs_are_taken_seed_by_seed():
     assert row["95 % interval"] == "none: fewer than 3 seeds" and row["seeds"] == 2
 
 
-def test_longer_training_has_a_line_for_each_epoch():
+def test_longer_training_has_a_row_for_each_epoch():
     scores = {
         f"longer training/bad (s-pruning), {epoch} epochs": {"SST-2": [epoch / 10]}
         for epoch in (3, 4, 10)
@@ -123,8 +114,8 @@ def test_longer_training_has_a_line_for_each_epoch():
     assert lines.loc[("bad (s-pruning), 3 epochs", "paper")].tolist() == ["0.873", "0.873"]
     assert "paper" not in lines.loc["bad (s-pruning), 10 epochs"].index, "the paper stops at six"
     assert tables.by_epoch(table(**scores), "SST-2").columns.tolist() == [3, 4, 10]
-    better = statement(left="longer training/last epoch", right="longer training/first epoch")
-    assert "+0.70" in statements.judge(better, table(**scores), ["SST-2"])["because"]
+    improves = statement(left="longer training/last epoch", right="longer training/first epoch")
+    assert "+0.70" in statements.judge(improves, table(**scores), ["SST-2"])["because"]
 
 
 @pytest.mark.parametrize(
@@ -136,13 +127,13 @@ def test_longer_training_has_a_line_for_each_epoch():
         ([0.9, 0.9], CANNOT_TELL),
     ],
 )
-def test_a_verdict_on_one_task(good, verdict):
-    found = two({"SST-2": good}, {"SST-2": [0.6] * len(good)})
-    judged = statements.judge(statement(), found, ["SST-2"])
+def test_the_verdict_on_one_task(good, verdict):
+    scores = two({"SST-2": good}, {"SST-2": [0.6] * len(good)})
+    judged = statements.judge(statement(), scores, ["SST-2"])
     assert judged["this run"] == verdict and "SST-2 " in judged["because"]
 
 
-def test_most_tasks_must_agree():
+def test_a_verdict_needs_more_than_half_of_the_tasks():
     bad = {task: [0.6] * 3 for task in (*TASKS, "MRPC")}
     good = {"SST-2": [0.9] * 3, "RTE": [0.8] * 3, "MRPC": [0.1] * 3}
     assert statements.judge(statement(), two(good, bad), [*TASKS, "MRPC"])["this run"] == AGREES
@@ -155,7 +146,7 @@ def test_most_tasks_must_agree():
     )
 
 
-def test_averages_spreads_and_the_line_of_figure_2():
+def test_verdicts_on_averages_spreads_and_the_line_of_figure_2():
     good, bad = {"SST-2": [0.9] * 3, "RTE": [0.5] * 3}, {"SST-2": [0.6] * 3, "RTE": [0.6] * 3}
     assert (
         statements.judge(statement(over="average"), two(good, bad), TASKS)["because"]
@@ -178,7 +169,7 @@ def test_averages_spreads_and_the_line_of_figure_2():
     assert statements.judge(line, table(**full), ["SST-2"])["because"].startswith("SST-2 +0.05")
 
 
-def test_every_statement_speaks_of_systems_that_there_are(published):
+def test_every_statement_names_known_systems(published):
     known = set(published[0]["group"] + "/" + published[0]["item"])
     special = {
         "",
@@ -186,22 +177,23 @@ def test_every_statement_speaks_of_systems_that_there_are(published):
         "longer training/last epoch",
         "longer training/first epoch",
     }
-    for one in statements.statements():
-        for side in (one.left, one.right):
+    for each in statements.statements():
+        for side in (each.left, each.right):
             assert side in known | special or side.endswith("/size"), side
-        assert one.low < one.high and one.over in ("most tasks", "average", "spread")
+        assert each.low < each.high and each.over in ("most tasks", "average", "spread")
 
 
-def test_the_papers_own_numbers_bear_out_its_words(published):
-    """But for those that speak of sizes and spreads, which are not among these numbers."""
+def test_the_papers_own_numbers_agree_with_its_statements(published):
+    """Except statements about sizes and spreads, which these numbers do not have."""
     plain, spread = published
     tasks = sorted(set(plain["task"]))
     assert len(tasks) == 9
-    spoken = [
-        one for one in statements.statements() if "size" not in one.left and one.over != "spread"
+    checked = [
+        each
+        for each in statements.statements()
+        if "size" not in each.left and each.over != "spread"
     ]
-    of = {one: spread if "less one std" in one.right else plain for one in spoken}
-    assert [
-        one.says for one in spoken if statements.judge(one, of[one], tasks)["this run"] != AGREES
-    ] == []
+    scores = {each: spread if "less one std" in each.right else plain for each in checked}
+    judged = [(each.says, statements.judge(each, scores[each], tasks)) for each in checked]
+    assert [says for says, verdict in judged if verdict["this run"] != AGREES] == []
     assert len(statements.verdicts(plain, tasks)) == len(statements.statements())

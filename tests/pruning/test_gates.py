@@ -28,7 +28,7 @@ def some_mask(seed=1):
 
 
 def forward_by_hand(model, inputs, mask):
-    """BERT's layers written out, with ξ before the output projection and ν after the MLP: the paper's §3.3."""
+    """Run BERT's layers by hand, with ξ before the output projection and ν after the MLP (§3.3)."""
     encoder = model.encoder
     hidden = encoder.embeddings(
         input_ids=inputs["input_ids"], token_type_ids=inputs["token_type_ids"]
@@ -66,7 +66,7 @@ def test_gates_sit_where_the_paper_says(tiny):
         )
 
 
-def test_all_gates_open_change_nothing_and_all_shut_change_much(tiny):
+def test_open_gates_change_nothing_and_shut_gates_change_much(tiny):
     model, data = tiny
     full = Mask.full(*gates.shape(model))
     assert torch.equal(logits(model, data, full), logits(model, data))
@@ -77,19 +77,19 @@ def test_all_gates_open_change_nothing_and_all_shut_change_much(tiny):
 def test_the_model_is_whole_again_even_after_an_error(tiny):
     model, data = tiny
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    whole = logits(model, data)
+    unmasked = logits(model, data)
     weight = "encoder.encoder.layer.0.intermediate.dense.weight"
     no_weights = WeightMask.of({weight: np.zeros((64, 32), bool)})
     for mask in (some_mask(), no_weights):
-        assert not torch.equal(logits(model, data, mask), whole)
+        assert not torch.equal(logits(model, data, mask), unmasked)
         with pytest.raises(RuntimeError, match="on purpose"), gates.masked(model, mask):
             raise RuntimeError("on purpose")
-        assert torch.equal(logits(model, data), whole)
+        assert torch.equal(logits(model, data), unmasked)
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
 
 
-def test_compact_computes_what_masking_does(tiny):
+def test_compact_computes_the_same_as_masking(tiny):
     model, data = tiny
     for seed in range(5):
         mask = some_mask(seed)
@@ -117,7 +117,7 @@ def test_a_layer_without_heads_keeps_its_bias(tiny):
         assert (with_bias(**inputs) - without(**inputs)).abs().max() > 1e-3
 
 
-def test_wrong_shapes_and_models_are_refused_in_a_sentence(tiny):
+def test_a_mask_that_does_not_fit_the_model_raises(tiny):
     model, _data = tiny
     with (
         pytest.raises(ValueError, match=r"3 layers of 4 heads"),
@@ -125,15 +125,15 @@ def test_wrong_shapes_and_models_are_refused_in_a_sentence(tiny):
     ):
         pass
     with (
-        pytest.raises(ValueError, match="nowhere"),
+        pytest.raises(ValueError, match="covers the parameter nowhere, which this model does not"),
         gates.masked(model, WeightMask.of({"nowhere": np.ones(2, bool)})),
     ):
         pass
-    with pytest.raises(ValueError, match="the model"):
+    with pytest.raises(ValueError, match=r"= \(2, 4\), but the model has \(3, 4\)"):
         compact(model, Mask.full(2, 4))
 
 
-def encoders_by_other_names():
+def other_encoders():
     from transformers import ElectraConfig, ElectraModel, RobertaConfig, RobertaModel
 
     sizes = dict(
@@ -147,8 +147,8 @@ def encoders_by_other_names():
     yield ElectraModel(ElectraConfig(**sizes, embedding_size=16))
 
 
-@pytest.mark.parametrize("encoder", encoders_by_other_names(), ids=lambda e: type(e).__name__)
-def test_encoders_with_berts_layout_work_by_any_name(encoder):
+@pytest.mark.parametrize("encoder", other_encoders(), ids=lambda e: type(e).__name__)
+def test_any_encoder_with_berts_layout_works(encoder):
     encoder.eval()
     inputs = {
         "input_ids": torch.arange(5, 15).reshape(2, 5),
@@ -161,17 +161,14 @@ def test_encoders_with_berts_layout_work_by_any_name(encoder):
         assert torch.allclose(compact(encoder, mask)(**inputs).last_hidden_state, masked, atol=1e-6)
         assert not torch.allclose(encoder(**inputs).last_hidden_state, masked)
         encoder.set_attn_implementation("eager")
-        theirs = torch.cat(
-            encoder(
-                **{name: part[:1] for name, part in inputs.items()}, output_attentions=True
-            ).attentions
-        )
+        first_row = {name: tensor[:1] for name, tensor in inputs.items()}
+        theirs = torch.cat(encoder(**first_row, output_attentions=True).attentions)
     model = SentenceClassifier(encoder, 2, "mean", torch.Generator())
     row = Encoded({"input_ids": inputs["input_ids"][0]}, np.array([5]), np.zeros(1, np.int64), 0)
     assert np.allclose(next(attention.maps(model, row, [0]))[0], theirs, atol=1e-6)
 
 
-def test_another_architecture_is_refused_in_a_sentence():
+def test_another_architecture_raises():
     from transformers import DistilBertConfig, DistilBertModel
 
     other = DistilBertModel(

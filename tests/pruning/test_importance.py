@@ -1,3 +1,5 @@
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
@@ -15,7 +17,7 @@ def losses(model, data, heads, mlps):
         return example_losses(model(**inputs), labels).numpy()
 
 
-def test_gradients_against_finite_differences(tiny):
+def test_gradients_equal_finite_differences(tiny):
     model, data = tiny
     measured = importance.measure(model, data, Mask.full(3, 4))
     assert measured.gradients.shape == (24, 3 * 4 + 3)
@@ -28,7 +30,7 @@ def test_gradients_against_finite_differences(tiny):
         assert np.allclose((ends[0] - ends[1]) / 2e-6, measured.gradients[:, unit], atol=1e-6)
 
 
-def test_one_backward_pass_equals_a_loop_over_single_examples(tiny):
+def test_one_backward_pass_gives_the_same_as_a_loop_over_examples(tiny):
     model, data = tiny
     draw = np.random.default_rng(0)
     mask = Mask(draw.random((3, 4)) > 0.3, [True, True, False])
@@ -40,31 +42,28 @@ def test_one_backward_pass_equals_a_loop_over_single_examples(tiny):
         with gates.gated(model, xi, nu):
             output = model(**inputs)
         by_xi, by_nu = torch.autograd.grad(example_losses(output, labels).sum(), (xi, nu))
-        alone = np.concatenate(
-            [(by_xi * xi).flatten().detach(), (by_nu * nu).detach()]
-        )  # masked units are not there
+        # times the gates: masked units are removed, so `measure` gives them 0
+        alone = np.concatenate([(by_xi * xi).flatten().detach(), (by_nu * nu).detach()])
         assert np.allclose(measured.gradients[row], alone, atol=1e-6)
         assert np.allclose(measured.logits[row], output.detach(), atol=1e-6)
 
 
-def test_a_masked_out_layer_and_nothing_at_all(tiny):
+def test_masked_units_have_gradient_0(tiny):
     model, data = tiny
     heads = np.ones((3, 4), bool)
     heads[2] = False
     gradients = importance.measure(model, data, Mask(heads, [True, True, False])).gradients
-    assert (
-        (gradients[:, 8:12] == 0).all()
-        and (gradients[:, 14] == 0).all()
-        and (gradients[:, :8] != 0).any(0).all()
-    )
+    assert (gradients[:, 8:12] == 0).all() and (gradients[:, 14] == 0).all()
+    assert (gradients[:, :8] != 0).any(0).all()
     empty = importance.measure(model, data, Mask(np.zeros((3, 4)), np.zeros(3)))
     assert (empty.gradients == 0).all() and np.isfinite(empty.logits).all()
 
 
 @pytest.mark.parametrize(
-    "verdicts", ["yes", "no", "no, then yes", "yes, then no", "by turns, then yes"]
+    "answers", ["yes", "no", "no, then yes", "yes, then no", "alternating, then yes"]
 )
-def test_gradients_wait_while_the_logits_do_not_deserve_them(tiny, monkeypatch, verdicts):
+def test_gradients_are_skipped_at_first_and_computed_later(tiny, monkeypatch, answers):
+    """answers: what wants_gradients says while batches run, then what it says about all rows."""
     model, data = tiny
     monkeypatch.setattr(importance, "evaluation_batch_size", lambda device: 5)
     monkeypatch.setattr(importance, "ENOUGH", 10)
@@ -74,21 +73,21 @@ def test_gradients_wait_while_the_logits_do_not_deserve_them(tiny, monkeypatch, 
     def wants_gradients(logits, rows):
         asked.append(len(rows))
         assert np.array_equal(logits, plain.logits[list(rows)])
-        so_far, _, in_the_end = verdicts.partition(", then ")
+        at_first, _, in_the_end = answers.partition(", then ")
         if len(asked) > 4:
-            return (in_the_end or so_far) == "yes"
-        return so_far == "yes" or (so_far == "by turns" and len(asked) % 2 == 1)
+            return (in_the_end or at_first) == "yes"
+        return at_first == "yes" or (at_first == "alternating" and len(asked) % 2 == 1)
 
     measured = importance.measure(model, data, mask, wants_gradients)
     assert asked == [10, 15, 20, 24, 24]
     assert np.array_equal(measured.logits, plain.logits)
-    if verdicts.endswith("yes"):
+    if answers.endswith("yes"):
         assert np.array_equal(measured.gradients, plain.gradients)
     else:
         assert measured.gradients is None
 
 
-def test_measuring_leaves_the_model_trainable_and_equal(tiny):
+def test_measuring_does_not_change_the_model(tiny):
     model, data = tiny
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     importance.measure(model, data, Mask.full(3, 4))
@@ -96,19 +95,21 @@ def test_measuring_leaves_the_model_trainable_and_equal(tiny):
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 
-def test_the_three_estimators_in_the_head():
+def test_the_three_estimators_by_hand():
     # two units, four examples, batches of two
     gradients = np.array([[1.0, 1], [-1, 1], [2, 1], [-4, 3]])
     assert np.allclose(importance.per_example(gradients), [2, 1.5])
-    assert np.allclose(
-        importance.per_batch(gradients, 2), [(0 + 1) / 2, (1 + 2) / 2]
-    )  # batch means 0, -1 and 1, 2
-    assert np.allclose(
-        importance.running(gradients, 2), [(0 + 1) / 2, (1 + 3) / 2]
-    )  # running sums 0, -1 and 1, 3
+    # batch means: 0, -1 for one unit and 1, 2 for the other
+    assert np.allclose(importance.per_batch(gradients, 2), [(0 + 1) / 2, (1 + 2) / 2])
+    # running sums: 0, -1 and 1, 3
+    assert np.allclose(importance.running(gradients, 2), [(0 + 1) / 2, (1 + 3) / 2])
 
 
-def test_only_per_example_ignores_the_order_of_rows():
+def test_estimators_are_listed_once():
+    assert tuple(importance.ESTIMATORS) == get_args(importance.Estimator)
+
+
+def test_the_order_of_rows_matters_to_running_but_not_to_per_example():
     gradients = np.random.default_rng(0).normal(size=(300, 5))
     shuffled = np.random.default_rng(1).permutation(gradients)
     assert np.allclose(importance.per_example(gradients), importance.per_example(shuffled))
@@ -117,20 +118,13 @@ def test_only_per_example_ignores_the_order_of_rows():
 
 def test_importance_has_the_shapes_of_the_units():
     scores = importance.importance(np.arange(15.0).reshape(1, 15), 3, 4)
-    assert scores.heads.tolist() == [
-        [0, 1, 2, 3],
-        [4, 5, 6, 7],
-        [8, 9, 10, 11],
-    ] and scores.mlps.tolist() == [
-        12,
-        13,
-        14,
-    ]
+    assert scores.heads.tolist() == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
+    assert scores.mlps.tolist() == [12, 13, 14]
     with pytest.raises(ValueError, match="'runing'.*per_example, per_batch, running"):
         importance.importance(np.ones((1, 15)), 3, 4, "runing")
 
 
-def test_normalising_in_the_head():
+def test_normalising_by_hand():
     scores = Importance(np.array([[3.0, 4], [0, 0], [6, 8]]), np.array([7.0, 8, 9]))
     assert np.allclose(importance.normalise(scores).heads, [[0.6, 0.8], [0, 0], [0.6, 0.8]])
     assert np.allclose(
@@ -138,9 +132,11 @@ def test_normalising_in_the_head():
     )
     assert importance.normalise(scores, "none") is scores
     assert importance.normalise(scores).mlps.tolist() == [7, 8, 9]
+    with pytest.raises(ValueError, match="'l1'; it can be 'l2', 'l2_minmax' or 'none'"):
+        importance.normalise(scores, "l1")
 
 
-def test_a_subnetwork_is_measured_as_far_as_its_score_deserves(tiny):
+def test_a_subnetwork_under_the_floor_has_no_gradients(tiny):
     model, data = tiny
     subject, mask = FineTuned("SST-2", model, data, float("nan")), Mask.full(3, 4)
     score, gradients = subject.measure(mask)

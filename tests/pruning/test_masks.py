@@ -1,3 +1,5 @@
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,7 +12,7 @@ def test_a_mask_is_a_frozen_value():
     heads = np.ones((2, 3), bool)
     mask = Mask(heads, [1, 0])
     heads[0, 0] = False
-    assert mask.heads[0, 0], "the caller's array is not the mask's"
+    assert mask.heads[0, 0], "the mask holds a copy of the caller's array"
     with pytest.raises(ValueError, match="read-only"):
         mask.heads[0, 0] = False
     assert mask == Mask([[1, 1, 1], [1, 1, 1]], [True, False])
@@ -19,7 +21,7 @@ def test_a_mask_is_a_frozen_value():
 
 
 @pytest.mark.parametrize(
-    ("heads", "mlps", "said"),
+    ("heads", "mlps", "message"),
     [
         ([[1, 0.5]], [1], "0.5"),
         ([1, 0], [1], r"heads must have 2 dimension\(s\), not shape \(2,\)"),
@@ -27,12 +29,12 @@ def test_a_mask_is_a_frozen_value():
         ([[1, np.nan]], [1], "nan"),
     ],
 )
-def test_a_wrong_mask_is_named(heads, mlps, said):
-    with pytest.raises(ValueError, match=said):
+def test_a_wrong_mask_raises(heads, mlps, message):
+    with pytest.raises(ValueError, match=message):
         Mask(heads, mlps)
 
 
-def test_share_of_weights_in_the_head():
+def test_share_of_weights_by_hand():
     # d = 4, two heads of width 2, intermediate 8: a head has 4·4·2 = 32 weights, an MLP 2·4·8 = 64
     mask = Mask([[1, 0]], [0])
     assert mask.share_of_weights(4, 8) == 32 / (2 * 32 + 64)
@@ -49,17 +51,30 @@ def test_a_weight_mask_keeps_every_bit(first, second):
     assert all(np.array_equal(mask[name], array) for name, array in arrays.items())
     assert (mask.size, mask.kept) == (len(first) + len(second), sum(first) + sum(second))
     assert WeightMask.from_tensors(*mask.to_tensors()) == mask
-    assert repr(mask) == f"{mask.kept} of {mask.size} weights", "its size, not its bits"
+    assert repr(mask) == f"{mask.kept} of {mask.size} weights", "repr shows the size, not the bits"
 
 
-def test_survivors_by_hand():
+def test_a_weight_mask_is_a_mapping_that_compares_by_value():
+    arrays = {"a": np.array([True, False]), "b": np.array([[False]])}
+    mask = WeightMask.of(arrays)
+    assert isinstance(mask, Mapping) and len(mask) == 2 and list(mask) == ["a", "b"]
+    assert "a" in mask and "c" not in mask and mask.get("c") is None
+    assert all(np.array_equal(array, arrays[name]) for name, array in mask.items())
+    assert mask == WeightMask.of(arrays) and mask != arrays and arrays != mask
+    assert mask != WeightMask.of({**arrays, "a": np.array([True, True])})
+    assert mask and not WeightMask.of({}), "like any mapping, false only without parameters"
+    assert WeightMask.of({"a": np.zeros(2, bool)}), "a mask that keeps nothing is true"
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(mask)
+
+
+def test_surviving_shares_by_hand():
     # one layer, two heads of width 1, d = 2, intermediate 2
     at = "encoder.layer.0"
     row = np.array([[True, True], [False, False]])  # head 0 keeps its row, head 1 loses it
     kept = {f"{at}.attention.self.{name}.weight": row for name in ("query", "key", "value")}
-    kept[f"{at}.attention.output.dense.weight"] = np.array(
-        [[True, False], [False, False]]
-    )  # columns: 1/2 and 0
+    # column 0 keeps one of two weights, column 1 none
+    kept[f"{at}.attention.output.dense.weight"] = np.array([[True, False], [False, False]])
     kept[f"{at}.intermediate.dense.weight"] = np.array([[True, True], [True, False]])
     kept[f"{at}.output.dense.weight"] = np.array([[False, False], [False, True]])
     heads, mlps = surviving_shares(WeightMask.of(kept), 1, 2)

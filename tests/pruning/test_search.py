@@ -23,23 +23,23 @@ def kept(mask):
     return np.concatenate([mask[name].ravel() for name in mask]).astype(int).tolist()
 
 
-def test_ordering_keeps_exactly_as_many_as_asked():
+def test_ordering_keeps_exactly_count_weights():
     order = Ordering({"a": np.array([[0.5, -0.1], [0.2, -0.9]]), "b": np.array([0.2, 0.4])})
     assert kept(order.keep(6)) == [1, 1, 1, 1, 1, 1]
     assert kept(order.keep(5)) == [1, 0, 1, 1, 1, 1]
-    assert kept(order.keep(4)) == [1, 0, 0, 1, 1, 1], "of two equal weights the earlier goes"
+    assert kept(order.keep(4)) == [1, 0, 0, 1, 1, 1], "of two equal weights, the earlier is pruned"
     assert kept(order.keep(1)) == [0, 0, 0, 1, 0, 0]
     assert kept(order.keep(0)) == [0] * 6
 
 
-def test_all_equal_weights_go_one_share_at_a_time():
+def test_equal_weights_are_pruned_one_by_one():
     order = Ordering({"a": np.full(10, 0.3), "b": np.full(10, -0.3)})
     for count in range(21):
         assert kept(order.keep(count)) == [0] * (20 - count) + [1] * count
 
 
 @given(st.lists(st.sampled_from([-2.0, -1, 0, 1, 2, 3]), min_size=1, max_size=30), st.data())
-def test_ordering_against_a_sort(values, data):
+def test_ordering_equals_a_full_sort(values, data):
     count = data.draw(st.integers(0, len(values)))
     pruned = sorted(range(len(values)), key=lambda i: (abs(values[i]), i))[: len(values) - count]
     assert kept(Ordering({"a": np.array(values)}).keep(count)) == [
@@ -47,7 +47,7 @@ def test_ordering_against_a_sort(values, data):
     ]
 
 
-def test_m_pruning_in_the_head():
+def test_m_pruning_by_hand():
     weights = {"w": np.arange(1.0, 101)}
     trail = by_magnitude(weights, lambda mask: 1.0 if mask.kept >= 73 else 0.5)
     assert [r.mask.kept for r in trail.rounds] == [100, 90, 81, 73, 66]
@@ -57,7 +57,7 @@ def test_m_pruning_in_the_head():
     assert [r.mask.kept for r in of_all.rounds] == [100, 90, 80, 70, 60, 50, 40, 30, 20, 10, 0]
 
 
-def test_the_authors_limit_never_keeps_its_last_mask():
+def test_the_authors_limit_never_accepts_its_last_mask():
     trail = by_magnitude({"w": np.arange(1.0, 1001)}, lambda mask: 1.0, Magnitude(max_rounds=10))
     assert len(trail.rounds) == 11 and not trail.rounds[-1].accepted
     assert trail.good.mask.share == pytest.approx(0.9**9, abs=0.002)
@@ -74,20 +74,19 @@ def test_what_m_pruning_may_touch(tiny):
     }
     assert "encoder.encoder.layer.0.attention.output.dense.bias" in code
     assert not any(
-        part in name
+        module in name
         for name in everything
-        for part in ("LayerNorm", "embeddings", "pooler", "classifier")
+        for module in ("LayerNorm", "embeddings", "pooler", "classifier")
     )
 
 
-def test_drop_lowest_in_the_head():
+def test_drop_lowest_by_hand():
     mask = Mask([[1, 1, 1], [1, 0, 1]], [1, 1])
     scores = Importance(np.array([[0.3, 0.1, 0.2], [0.1, 0.0, 0.9]]), np.array([0.5, 0.4]))
     dropped = drop_lowest(mask, scores, 2, 1)
     assert dropped == Mask([[1, 0, 1], [0, 0, 1]], [1, 0]), "units that are off are ignored"
-    assert drop_lowest(mask, scores, 1, 0) == Mask([[1, 0, 1], [1, 0, 1]], [1, 1]), (
-        "ties go to the lower layer"
-    )
+    of_two_equal = drop_lowest(mask, scores, 1, 0)
+    assert of_two_equal == Mask([[1, 0, 1], [1, 0, 1]], [1, 1]), "the lower layer's goes first"
     assert drop_lowest(mask, scores, 99, 99) == Mask(np.zeros((2, 3)), np.zeros(2))
 
 
@@ -95,7 +94,7 @@ SCORES = Importance(np.arange(20.0).reshape(2, 10) + 1, np.array([1.0, 2]))
 
 
 def toy(score):
-    """A measure that gives every unit the same importance always, and the mask a score; none under the floor."""
+    """Make a `measure` from a score function; the importance is SCORES, or None under the floor."""
 
     def measure(mask, floor):
         value = score(mask)
@@ -105,7 +104,8 @@ def toy(score):
 
 
 def test_the_phases_of_the_joint_mode():
-    # 20 heads: 2 a round with one MLP; then 1 a round; then MLPs. The score falls under the floor at 13 heads or 0 MLPs
+    # From 20 heads: 2 heads and 1 MLP a round, then 1 head a round, then MLPs.
+    # A mask is under the floor with 13 heads or 0 MLPs.
     trail = by_importance(Mask.full(2, 10), toy(lambda m: float(m.n_heads >= 14 and m.n_mlps >= 1)))
     assert [(r.phase, r.mask.n_heads, r.mask.n_mlps, r.accepted) for r in trail.rounds] == [
         ("full", 20, 2, True),
@@ -122,12 +122,8 @@ def test_the_phases_of_the_joint_mode():
 
 def test_heads_and_mlps_modes():
     heads = by_importance(Mask.full(2, 10), toy(lambda m: float(m.n_heads > 15)), "heads")
-    assert [r.mask.n_heads for r in heads.rounds] == [
-        20,
-        18,
-        16,
-        14,
-    ] and heads.good.mask.n_mlps == 2
+    assert [r.mask.n_heads for r in heads.rounds] == [20, 18, 16, 14]
+    assert heads.good.mask.n_mlps == 2
     mlps = by_importance(Mask.full(2, 10), toy(lambda m: 1.0), "mlps")
     assert [r.mask.n_mlps for r in mlps.rounds] == [2, 1, 0] and mlps.good.mask.n_heads == 20
     with pytest.raises(ValueError, match="'both'.*joint, heads, mlps"):
@@ -135,7 +131,7 @@ def test_heads_and_mlps_modes():
 
 
 def test_importance_at_the_start_of_a_phase():
-    # after the joint phase has failed, the mask that failed would prune head 0 first, the accepted one head 9
+    # by the importance of the mask that failed, head 0 goes first; of the accepted mask, head 9
     order = {2: np.arange(10.0), 1: np.arange(10.0)[::-1], 0: np.arange(10.0)}
 
     def measure(mask, floor):
@@ -173,19 +169,17 @@ def test_floors():
     st.lists(st.floats(-1, 1), min_size=60, max_size=60),
     st.sampled_from(["joint", "heads", "mlps"]),
 )
-def test_the_good_mask_is_never_under_the_floor_and_only_ever_shrinks(scores, mode):
+def test_the_good_mask_is_never_under_the_floor_and_only_shrinks(scores, mode):
     values = iter(scores)
     trail = by_importance(Mask.full(2, 10), toy(lambda m: next(values)), mode)
     assert trail.good.score >= trail.floor
     good = [r for r in trail.rounds if r.accepted]
     for before, after in zip(good, good[1:], strict=False):
-        assert (
-            not (after.mask.heads & ~before.mask.heads).any()
-            and not (after.mask.mlps & ~before.mask.mlps).any()
-        )
+        assert not (after.mask.heads & ~before.mask.heads).any()
+        assert not (after.mask.mlps & ~before.mask.mlps).any()
 
 
-def test_a_trail_survives_the_store():
+def test_a_trail_comes_back_from_its_tensors():
     trail = by_importance(Mask.full(2, 10), toy(lambda m: float(m.n_heads >= 14)))
     again = Trail.from_tensors(*trail.to_tensors())
     assert (again.floor, again.good.mask, again.good.score) == (
@@ -207,6 +201,6 @@ def test_a_trail_survives_the_store():
 @pytest.mark.parametrize(
     "wrong", [{"estimater": "running"}, {"estimator": "runing"}, {"step": "0.1"}]
 )
-def test_a_wrong_choice_is_an_error(wrong):
+def test_a_wrong_choice_raises(wrong):
     with pytest.raises(ValidationError):
         Structured(**wrong)

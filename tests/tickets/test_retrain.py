@@ -1,4 +1,4 @@
-"""Training subnetworks: removed equals masked, pruned weights stay at 0, unused words change nothing."""
+"""Retraining: removed equals masked, pruned weights stay at 0, unused words change nothing."""
 
 import copy
 from dataclasses import replace
@@ -26,6 +26,11 @@ FAST = replace(RECIPES["tiny"], epochs=2)
 MASK = Mask([[1, 0, 1, 0], [0, 0, 0, 0], [1, 1, 1, 1]], [1, 0, 1])
 
 
+def query_of(model):
+    """The query weights of layer 0."""
+    return gates.encoder_layers(model)[0].attention.self.query.weight
+
+
 def without_dropout(model):
     for module in model.modules():
         if isinstance(module, nn.Dropout):
@@ -42,7 +47,7 @@ def start(tiny):
 
 @pytest.fixture(scope="module")
 def subject():
-    """A tiny model with its rows, as if notebook 01 had left it."""
+    """A tiny model with its rows, as if notebook 01 had stored it."""
     encoder, tokenizer, _ = sources.encoder("tiny", ["tiny"])
     model = SentenceClassifier(encoder, 2, "cls", torch.Generator().manual_seed(1))
     text = sources.rows("SST-2", ["tiny"])
@@ -51,7 +56,7 @@ def subject():
     )
 
 
-def test_removed_and_masked_subnetworks_have_the_same_logits_and_take_the_same_step(start, tiny):
+def test_removed_and_masked_subnetworks_have_equal_logits_and_take_equal_steps(start, tiny):
     data = tiny[1]
     one_step = replace(FAST, epochs=1, batch_size=len(data))
     removed, masked = compact(start, MASK), copy.deepcopy(start)
@@ -64,15 +69,14 @@ def test_removed_and_masked_subnetworks_have_the_same_logits_and_take_the_same_s
         assert torch.allclose(tensor, after[name], atol=1e-7), name
     for name, tensor in compact(start, MASK).state_dict().items():
         moved = max(moved, (tensor - after[name]).abs().max().item())
-    assert moved > 5e-4, "a step was taken"
+    assert moved > 5e-4, "the step must change weights, or equality says nothing"
 
 
-def test_what_was_removed_would_not_have_moved(start, tiny):
+def test_masked_heads_do_not_train(start, tiny):
     masked = copy.deepcopy(start)
     with gates.masked(masked, MASK):
         train.fit(masked, tiny[1], FAST, 0)
-    query = lambda model: gates.encoder_layers(model)[0].attention.self.query.weight.view(4, 8, 32)  # noqa: E731
-    moved = (query(masked) - query(start)).abs().amax((1, 2))
+    moved = (query_of(masked) - query_of(start)).view(4, 8, 32).abs().amax((1, 2))
     assert moved[[1, 3]].max() == 0 < moved[[0, 2]].min()
 
 
@@ -100,8 +104,8 @@ def test_pruned_weights_are_exactly_0_after_every_step_and_the_others_train(
     assert len(steps) == 2 * 5
 
 
-def test_pruned_weights_count_nothing_when_gradients_are_clipped(start, tiny, monkeypatch):
-    """The subnetwork's own gradient norm: that of a model in which the pruned weights do not exist."""
+def test_pruned_weights_do_not_count_when_gradients_are_clipped(start, tiny, monkeypatch):
+    """The gradient norm is that of a model in which the pruned weights do not exist."""
     name = gates.prunable(dict(start.named_parameters()))[0]
     keep = WeightMask.of({name: np.zeros(dict(start.named_parameters())[name].shape, bool)})
     seen, original = [], nn.utils.clip_grad_norm_
@@ -122,7 +126,7 @@ def first_rows(data, count):
 
 
 def plain_fit(model, data, recipe, seed):
-    """What train.fit does, without leaving out the words that do not occur."""
+    """Train like train.fit, but with all words of the vocabulary, also those that do not occur."""
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=recipe.learning_rate, eps=1e-8, weight_decay=0.0
     )
@@ -140,7 +144,7 @@ def plain_fit(model, data, recipe, seed):
             decay.step()
 
 
-def test_leaving_out_words_that_do_not_occur_gives_the_same_model(start, tiny):
+def test_leaving_out_unused_words_gives_the_same_model(start, tiny):
     data = tiny[1]
     some = first_rows(data, 6)
     ours, plain = copy.deepcopy(start), copy.deepcopy(start)
@@ -159,52 +163,51 @@ def test_leaving_out_words_that_do_not_occur_gives_the_same_model(start, tiny):
 def test_the_model_is_whole_between_epochs_and_afterwards(start, tiny):
     data, shapes = tiny[1], []
     some = first_rows(data, 6)
-    report = lambda epoch, loss: shapes.append(train.predict(start, data).shape)  # noqa: E731
+
+    def report(epoch, loss):
+        shapes.append(train.predict(start, data).shape)
+
     names = [name for name, _ in start.named_parameters()]
     train.fit(start, some, FAST, 0, report)
-    assert shapes == [(24, 2)] * 2, "words that only dev has can be looked up"
+    assert shapes == [(24, 2)] * 2, "words that occur only in dev can be looked up"
     assert [name for name, _ in start.named_parameters()] == names
     assert not word_embeddings(start)._forward_pre_hooks and word_embeddings(start).padding_idx == 0
 
 
-def test_a_subnetwork_is_trained_and_the_start_stays(subject):
+def test_training_a_subnetwork_does_not_change_the_start(subject):
     before = copy.deepcopy(subject.model.state_dict())
     result = retrain.subnetwork(
         subject, subject.model, MASK, replace(FAST, epochs=4), seed=0, scored_from=3
     )
-    assert (
-        list(result.by_epoch) == [3, 4]
-        and result.score == result.by_epoch[4]
-        and len(result.losses) == 4
-    )
+    assert list(result.by_epoch) == [3, 4] and len(result.losses) == 4
+    assert result.score == result.by_epoch[4]
     assert result.losses[-1] < result.losses[0]
     assert all(
         torch.equal(a, b)
         for a, b in zip(before.values(), subject.model.state_dict().values(), strict=True)
     )
     again = retrain.subnetwork(subject, subject.model, MASK, replace(FAST, epochs=4), seed=0)
-    assert again.score == result.score and again.losses == result.losses, (
-        "scoring on the way changes nothing"
-    )
+    assert again.score == result.score, "scoring between epochs changes nothing"
+    assert again.losses == result.losses
     assert list(again.by_epoch) == [4]
 
 
-def test_an_empty_subnetwork_is_trained_as_well(subject):
+def test_an_empty_subnetwork_can_be_trained(subject):
     nothing = Mask(np.zeros((3, 4), bool), np.zeros(3, bool))
     assert 0 <= retrain.subnetwork(subject, subject.model, nothing, FAST, 0).score <= 1
 
 
-def test_a_random_encoder_is_random_by_its_seed_and_keeps_the_classifier(subject):
+def test_a_random_encoder_depends_on_its_seed_and_keeps_the_classifier(subject):
     state = torch.random.get_rng_state()
-    one, same, other = (retrain.randomly_initialised(subject.model, seed) for seed in (1, 1, 2))
+    first, same, other = (retrain.randomly_initialised(subject.model, seed) for seed in (1, 1, 2))
     assert torch.equal(torch.random.get_rng_state(), state)
-    query = lambda model: gates.encoder_layers(model)[0].attention.self.query.weight  # noqa: E731
-    assert torch.equal(query(one), query(same)) and not torch.equal(query(one), query(other))
-    assert not torch.equal(word_embeddings(one).weight, word_embeddings(subject.model).weight)
-    assert torch.equal(one.classifier.weight, subject.model.classifier.weight)
+    assert torch.equal(query_of(first), query_of(same))
+    assert not torch.equal(query_of(first), query_of(other))
+    assert not torch.equal(word_embeddings(first).weight, word_embeddings(subject.model).weight)
+    assert torch.equal(first.classifier.weight, subject.model.classifier.weight)
 
 
-def test_where_retraining_starts(subject):
+def test_retraining_starts_from_the_embeddings_that_were_chosen(subject):
     tuned = copy.deepcopy(subject.model)
     with torch.no_grad():
         word_embeddings(tuned).weight.add_(1)
@@ -217,21 +220,21 @@ def test_where_retraining_starts(subject):
 
 def test_one_training_depends_on_its_own_facts_only(outputs):
     place = Place("p", "05_retrain_tickets", "SST-2", 1, "of the notebook")
-    made = {"parameters": {"train_rows": 5, "dev_rows": 5}, "encoder": "e", "rows": "r"}
-    key = lambda **facts: retrain.training_place(place, made, FAST, **facts).fingerprint  # noqa: E731
-    assert key(mask="a") == key(mask="a") != key(mask="b")
-    elsewhere = retrain.training_place(
-        replace(place, fingerprint="after an edit"), made, FAST, mask="a"
-    )
-    assert elsewhere.fingerprint == key(mask="a"), "an edited notebook trains nothing again"
-    assert retrain.training_place(replace(place, seed=2), made, FAST, mask="a").fingerprint != key(
-        mask="a"
-    )
-    elsewhere.save("x.json", 1)
-    assert retrain.training_place(place, made, FAST, mask="a").load_or("x.json", pytest.fail) == 1
+    result = {"parameters": {"train_rows": 5, "dev_rows": 5}, "encoder": "e", "rows": "r"}
+
+    def training(mask, **changes):
+        return retrain.training_place(replace(place, **changes), result, FAST, mask=mask)
+
+    key = training("a").fingerprint
+    assert training("a").fingerprint == key != training("b").fingerprint
+    edited = training("a", fingerprint="after an edit")
+    assert edited.fingerprint == key, "editing a notebook must not repeat a training"
+    assert training("a", seed=2).fingerprint != key
+    edited.save("x.json", 1)
+    assert training("a").load_or("x.json", pytest.fail) == 1
 
 
-# --- baselines ----------------------------------------------------------------------------------------------------
+# --- baselines ------------------------------------------------------------------------------------
 
 
 def baseline(kind, learned=False, pair=True, seed=0):
@@ -247,8 +250,11 @@ def test_cbow_of_a_pair_by_hand():
         {"sentence1": "the cat sleeps", "sentence2": "the dog", "label": 0},
         {"sentence1": "the happy dog runs in the garden", "sentence2": "a goose", "label": 1},
     ]
-    word = lambda text: table.weight[tokenizer.convert_tokens_to_ids(text.split())].mean(0)  # noqa: E731
-    u, v = word("the cat sleeps"), word("the dog")
+
+    def mean_vector(text):
+        return table.weight[tokenizer.convert_tokens_to_ids(text.split())].mean(0)
+
+    u, v = mean_vector("the cat sleeps"), mean_vector("the dog")
     with torch.no_grad():
         features = torch.cat([u, v, (u - v).abs(), u * v])
         by_hand = model.classifier(model.hidden(features))
@@ -275,16 +281,16 @@ def test_baselines_do_not_see_padding(kind, pair):
 
 
 @pytest.mark.parametrize("kind", baselines.KINDS)
-def test_baselines_learn_and_frozen_embeddings_stay(kind, subject):
+def test_baselines_learn_and_frozen_embeddings_do_not_change(kind, subject):
     for learned in (False, True):
         model, _, table = baseline(kind, learned, pair=False)
         result = retrain.train_and_score(subject, model, baselines.RECIPE, 0)
-        assert result.score > 0.65, "above chance on template sentences"
+        assert result.score > 0.65, "the baseline must beat chance on the tiny source's sentences"
         assert torch.equal(model.encoder.table.weight, table.weight) != learned
-    assert table.weight.requires_grad, "the encoder's own table is left alone"
+    assert table.weight.requires_grad, "training must not freeze the encoder's own table"
 
 
-def test_an_empty_second_sentence_is_no_error():
+def test_an_empty_second_sentence_gives_finite_logits():
     for kind in baselines.KINDS:
         model, tokenizer, _ = baseline(kind)
         data = encode([{"sentence1": "the cat", "sentence2": "", "label": 0}], tokenizer)
@@ -292,19 +298,20 @@ def test_an_empty_second_sentence_is_no_error():
             assert model(**data.batch([0])[0]).isfinite().all()
 
 
-def test_two_lstms_over_padded_rows_are_a_bidirectional_one_over_packed_rows():
+def test_two_lstms_over_padded_rows_equal_a_bidirectional_one_over_packed_rows():
     table = nn.Embedding(50, 8)
     ours = baselines.WordVectors("BiLSTM", table, learned=False)
-    both = nn.LSTM(8, baselines.STATES, batch_first=True, bidirectional=True)
+    bidirectional = nn.LSTM(8, baselines.STATES, batch_first=True, bidirectional=True)
     for name, parameter in ours.lstms[0].named_parameters():
-        setattr(both, name, parameter)
-        setattr(both, f"{name}_reverse", getattr(ours.lstms[1], name))
+        setattr(bidirectional, name, parameter)
+        setattr(bidirectional, f"{name}_reverse", getattr(ours.lstms[1], name))
     words, lengths = torch.arange(12).reshape(3, 4), torch.tensor([4, 1, 3])
     packed = pack_padded_sequence(table(words), lengths, batch_first=True, enforce_sorted=False)
-    states, _ = pad_packed_sequence(both(packed)[0], batch_first=True, padding_value=-torch.inf)
+    output, _ = bidirectional(packed)
+    states, _ = pad_packed_sequence(output, batch_first=True, padding_value=-torch.inf)
     assert torch.allclose(ours(words, lengths), states.amax(1), atol=1e-6)
 
 
-def test_an_unknown_baseline_is_named():
+def test_an_unknown_baseline_raises():
     with pytest.raises(ValueError, match="'GRU'; it can be one of CBOW, BiLSTM"):
         baseline("GRU")

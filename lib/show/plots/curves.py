@@ -1,4 +1,4 @@
-"""The full model's score, and how it falls while units or weights are pruned (notebooks 01 to 03)."""
+"""The spread of the full model's score, and how it falls during pruning (notebooks 01 to 03)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lib.show.plots.grids import MODE_NAMES, units
-from lib.show.plots.style import BLUE, GREEN, GREY, ORANGE, finish
+from lib.show.plots.style import BLUE, GREEN, GREY, ORANGE, finish, legend_beside, percent
 
 MODE_COLOURS = {"joint": BLUE, "heads": ORANGE, "mlps": GREEN}
 
@@ -17,52 +17,50 @@ MODE_COLOURS = {"joint": BLUE, "heads": ORANGE, "mlps": GREEN}
 def score_spread(
     resampled: np.ndarray, full: float, lines: Mapping[str, float], metric: str, task: str
 ) -> Figure:
-    """Notebook 01: how far the full score would wander on other dev sets of this size, beside other scores.
+    """Notebook 01: how much the full model's score varies over dev sets of this size.
 
-    resampled: float [samples], scores on bootstrap samples of dev; lines: {name: score} to mark.
+    resampled: scores on bootstrap samples of the dev set, float [samples].
+    lines: {name: other score to mark}; a nan score is left out.
     """
     figure, axes = plt.subplots(figsize=(7, 3.2))
     low = min(np.nanmin(resampled), *[value for value in lines.values() if np.isfinite(value)])
-    axes.hist(
-        resampled,
-        bins=18,
-        range=(np.nanmin(resampled) - 1e-3, 1),
-        color=BLUE,
-        alpha=0.35,
-        label="full model, dev resampled",
-    )
+    bins = {"bins": 18, "range": (np.nanmin(resampled) - 1e-3, 1)}
+    axes.hist(resampled, **bins, color=BLUE, alpha=0.35, label="full model, dev resampled")
     axes.axvline(full, color=BLUE, linestyle="--", label=f"full model: {full:.3f}")
     styles = [(GREY, "-"), ("0.3", ":"), (ORANGE, "-.")]
     for (name, value), (colour, style) in zip(lines.items(), styles, strict=False):
         if np.isfinite(value):
             axes.axvline(value, color=colour, linestyle=style, label=f"{name}: {value:.3f}")
-    axes.set(
-        xlabel=f"{metric} on dev",
-        ylabel="samples",
-        title=f"{task}: the full model",
-        xlim=(low - 0.03, 1.01),
-    )
-    axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1))
+    axes.set(xlabel=f"{metric} on dev", ylabel="samples", title=f"{task}: the full model")
+    axes.set_xlim(low - 0.03, 1.01)
+    legend_beside(axes)
     return finish(figure)
 
 
 def trail(axes: Axes, table: pd.DataFrame, colour: str, label: str) -> None:
-    """One trail: score against size [share], rejected rounds hollow. table: columns size, score, accepted.
+    """Draw one trail: score against the share that is left; rejected rounds are hollow.
 
-    The line joins accepted rounds only: each round starts from the last of them, not from one that failed.
+    table: columns size, score, accepted.
     """
-    good = table[table["accepted"]]
-    axes.plot(good["size"], good["score"], color=colour, linewidth=1.2, label=label, zorder=2)
+    # each round starts from the last accepted one, so the line joins accepted rounds only
+    line = table[table["accepted"]]
+    axes.plot(line["size"], line["score"], color=colour, linewidth=1.2, label=label, zorder=2)
     for accepted, fill in ((True, colour), (False, "white")):
-        part = table[table["accepted"] == accepted]
-        axes.scatter(part["size"], part["score"], s=26, facecolor=fill, edgecolor=colour, zorder=3)
+        rounds = table[table["accepted"] == accepted]
+        style = {"s": 26, "facecolor": fill, "edgecolor": colour}
+        axes.scatter(rounds["size"], rounds["score"], **style, zorder=3)
+
+
+def _random_masks(axes: Axes, points: Sequence[tuple[float, float]], label: str) -> None:
+    sizes, scores = zip(*points, strict=True)
+    axes.scatter(sizes, scores, marker="x", color=GREY, label=label, zorder=3)
 
 
 def _floor(axes: Axes, full: float, floor: float, metric: str) -> None:
     axes.axhline(full, color="0.2", linestyle="--", linewidth=1, label="full model")
     axes.axhline(floor, color="0.2", linestyle=":", linewidth=1, label="floor")
     axes.set(ylabel=f"{metric} on dev", xlim=(1.03, -0.03))
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    axes.xaxis.set_major_formatter(percent)
 
 
 def magnitude(
@@ -74,16 +72,16 @@ def magnitude(
     metric: str,
     title: str,
 ) -> Figure:
-    """Notebook 02: the trail of m-pruning, and the share of weights that survives in each head and MLP.
+    """Notebook 02: the trail of m-pruning, and the share of weights left in each head and MLP.
 
-    table: columns size, score, accepted; random: (size, score) of random masks; heads [layers, heads], mlps [layers].
+    table: columns size, score, accepted.
+    random: (size, score) of random masks.
+    heads, mlps: the shares, [layers, heads] and [layers].
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), width_ratios=(1, 1.15))
     _floor(left, float(table["score"].iloc[0]), floor, metric)
     trail(left, table, BLUE, "smallest weights removed")
-    left.scatter(
-        *zip(*random, strict=True), marker="x", color=GREY, label="random weights removed", zorder=3
-    )
+    _random_masks(left, random, "random weights removed")
     left.set(xlabel="weights left", title=title)
     left.legend(frameon=False, fontsize=8)
     units(right, heads, mlps, "share of weights that survive", form=".2f", span=None)
@@ -98,28 +96,21 @@ def structured(
     metric: str,
     title: str,
 ) -> Figure:
-    """Notebook 03: the trails of the three modes, and the distribution of head importance (Fig. 3).
+    """Notebook 03: the trails of the modes, and the distribution of head importance (Fig. 3).
 
-    tables: {mode: columns size, score, accepted}; head_importance: normalised, float [layers, heads].
+    tables: {mode: table with the columns size, score, accepted}.
+    random: (size, score) of random masks; may be empty.
+    head_importance: normalised, float [layers, heads].
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), width_ratios=(1.3, 1))
     _floor(left, float(next(iter(tables.values()))["score"].iloc[0]), floor, metric)
     for mode, table in tables.items():
         trail(left, table, MODE_COLOURS[mode], MODE_NAMES[mode])
     if random:
-        left.scatter(
-            *zip(*random, strict=True),
-            marker="x",
-            color=GREY,
-            label="random units, same size",
-            zorder=3,
-        )
+        _random_masks(left, random, "random units, same size")
     left.set(xlabel="encoder weights left", title=title)
     left.legend(frameon=False, fontsize=8)
     right.hist(head_importance.ravel(), bins=20, color=BLUE, alpha=0.6)
-    right.set(
-        xlabel="importance of a head (ℓ2-normalised in its layer)",
-        ylabel="heads",
-        title="full model, iteration 1",
-    )
+    right.set(xlabel="importance of a head (ℓ2-normalised in its layer)", ylabel="heads")
+    right.set_title("full model, iteration 1")
     return finish(figure)

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lib.show.plots.style import finish
+from lib.show.plots.style import finish, heat_map
 
 MODE_NAMES = {"joint": "heads and MLPs together", "heads": "heads only", "mlps": "MLPs only"}
 
@@ -22,13 +22,14 @@ def units(
     span: tuple[float, float] | None,
     spread: tuple | None = None,
 ) -> None:
-    """A value for each head and, in a column of its own, for each layer's MLP (the paper's Figure 1, in one frame).
+    """Draw a value for each head and each MLP; the MLPs have a column of their own (Fig. 1).
 
-    heads [layers, heads], mlps [layers]. span: the colours' range, or None for the values' own. spread: standard
-    deviations in the same two shapes, written beneath the values.
+    heads: [layers, heads].
+    mlps: [layers].
+    form: the format of the numbers in the cells.
+    span: the range of the colours; None takes it from the values.
+    spread: standard deviations of (heads, MLPs) to write below the values, in the same shapes.
     """
-    import seaborn  # here, because importing it takes a second that most notebooks need not pay
-
     layers, width = heads.shape
     grid = np.full((layers, width + 2), np.nan)
     grid[:, :width], grid[:, -1] = heads, mlps
@@ -40,23 +41,21 @@ def units(
             deviation = spread[1][row] if column == width + 1 else spread[0][row, column]
             if np.isfinite(deviation):
                 labels[row, column] += f"\n±{format(deviation, form)}"
-    seaborn.heatmap(
-        grid, ax=axes, vmin=low, vmax=high, cmap="Blues", cbar=False, linewidths=0.5, linecolor="white",
-        annot=labels, fmt="", annot_kws={"fontsize": 5.5 if spread is not None else 6.5},
-    )  # fmt: skip
-    axes.set_xticks(
-        np.r_[np.arange(width), width + 1] + 0.5,
-        [*map(str, range(width)), "MLP"],
-        rotation=0,
-        fontsize=7,
-    )
+    heat_map(axes, grid, labels, low, high, fontsize=5.5 if spread is not None else 6.5)
+    ticks, names = np.r_[np.arange(width), width + 1] + 0.5, [*map(str, range(width)), "MLP"]
+    axes.set_xticks(ticks, names, rotation=0, fontsize=7)
     axes.set_yticks(np.arange(layers) + 0.5, range(layers), rotation=0, fontsize=7)
     axes.set(xlabel="head", ylabel="layer", title=title)
 
 
 @dataclass(frozen=True)
 class Panel:
-    """A heat map of units: values and their deviations for heads [layers, heads] and MLPs [layers], colours' range."""
+    """A heat map of heads and MLPs.
+
+    heads, mlps: the values, [layers, heads] and [layers].
+    spread: the standard deviations of both, in the same shapes.
+    span: the range of the colours; None takes it from the values.
+    """
 
     heads: np.ndarray
     mlps: np.ndarray
@@ -69,16 +68,15 @@ def panel(
     mlps: tuple[np.ndarray, np.ndarray],
     span: tuple[float, float] | None = None,
 ) -> Panel:
-    """A panel from (mean, deviation) of heads and of MLPs."""
+    """Make a panel from the (mean, deviation) of the heads and of the MLPs."""
     return Panel(heads[0], mlps[0], (heads[1], mlps[1]), span)
 
 
 def unit_panels(panels: Mapping[str, Panel]) -> Figure:
     """Notebook 04: heat maps side by side. panels: {title: panel}."""
     layers = next(iter(panels.values())).heads.shape[0]
-    figure, axes = plt.subplots(
-        1, len(panels), figsize=(6.6 * len(panels), 0.9 + 0.42 * layers), squeeze=False
-    )
-    for ax, (title, one) in zip(axes[0], panels.items(), strict=True):
-        units(ax, one.heads, one.mlps, title, ".2f", one.span, one.spread)
+    figsize = (6.6 * len(panels), 0.9 + 0.42 * layers)
+    figure, grid = plt.subplots(1, len(panels), figsize=figsize, squeeze=False)
+    for axes, (title, content) in zip(grid[0], panels.items(), strict=True):
+        units(axes, content.heads, content.mlps, title, ".2f", content.span, content.spread)
     return finish(figure)

@@ -1,0 +1,24 @@
+"""Put figures and tables where people look for them: figures/ and tables/ of the profile."""
+
+from dataclasses import replace
+
+from lib.artefacts.store import Place
+
+
+def publish(place: Place, name: str, thing) -> None:
+    """Save a figure as PNG and SVG, or a table as CSV and Markdown.
+
+    Each file's provenance has the place's fingerprint and parameters, and its name as `made_by`.
+    place: the place of the step that made the thing
+    name: the file name without suffix
+    thing: a matplotlib figure, or a pandas table, whose index becomes the first columns
+    """
+    if hasattr(thing, "savefig"):
+        folder, files = "figures", {"png": thing, "svg": thing}
+    else:
+        # disable_numparse: otherwise the text 0.80 would become 0.8
+        markdown = thing.reset_index().to_markdown(index=False, disable_numparse=True)
+        folder, files = "tables", {"csv": thing.to_csv(), "md": markdown + "\n"}
+    shared = replace(place, step=folder, task=None, seed=None)
+    for suffix, value in files.items():
+        shared.save(f"{name}.{suffix}", value, made_by=place.name)

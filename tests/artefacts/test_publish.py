@@ -1,0 +1,27 @@
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lib.artefacts.publish import publish
+from lib.artefacts.store import Place
+
+
+def test_figures_and_tables_are_put_where_people_look(outputs):
+    place = Place("test", "01_finetune", "SST-2", 42, "a" * 64, {"seed": 42})
+    publish(place, "figure_02", Figure(figsize=(1, 1)))
+    publish(
+        place,
+        "table_3",
+        pd.DataFrame({"SST-2": ["0.9 ± 0.1"]}, index=pd.Index(["full model"], name="system")),
+    )
+    assert {path.name for path in (outputs / "test" / "figures").iterdir()} == {
+        *("figure_02.png", "figure_02.svg", "figure_02.png.json", "figure_02.svg.json")
+    }
+    tables = Place("test", "tables")
+    assert tables.load("table_3.csv") == "system,SST-2\nfull model,0.9 ± 0.1\n"
+    assert tables.load("table_3.md").splitlines()[2] == "| full model | 0.9 ± 0.1 |"
+    record = tables.provenance("table_3.md")
+    assert (
+        record["made_by"] == place.name
+        and record["fingerprint"] == place.fingerprint
+        and record["parameters"] == {"seed": 42}
+    )
