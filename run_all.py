@@ -180,8 +180,8 @@ def recorded_origins(name: str) -> dict[str, str]:
     """The origins that finished runs have noted; a dry run downloads nothing to find them."""
     found: dict[str, str] = {}
     for place in store.places(name, "01_finetune"):
-        facts = place.done().get("facts", {})
-        found.update({"encoder": facts.get("encoder"), place.task: facts.get("rows")})
+        facts = (place.done() or {}).get("facts", {})
+        found |= {"encoder": facts.get("encoder"), str(place.task): facts.get("rows")}
     return found
 
 

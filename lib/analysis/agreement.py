@@ -11,12 +11,13 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy.stats import hypergeom, spearmanr
 from statsmodels.stats.contingency_tables import cochrans_q, mcnemar
 from statsmodels.stats.inter_rater import fleiss_kappa as fleiss_of_counts
 from statsmodels.stats.multitest import multipletests
 
-from lib.pruning.importance import importance, normalise
+from lib.pruning.importance import Estimator, importance, normalise
 
 NAN = float("nan")
 
@@ -144,10 +145,9 @@ def permutation_test(
     if len(kept) < 2 or ((shares == 0) | (shares == 1)).all(1).sum() >= len(kept) - 1:
         return Permutation(NAN, NAN, NAN)
     draw = np.random.default_rng(seed)
-    counts = sum(
-        draw.permuted(np.broadcast_to(mask, (draws, *mask.shape)), axis=2).astype(np.int16)
-        for mask in blocks
-    )
+    counts = np.zeros((draws, *blocks.shape[1:]), np.int16)
+    for mask in blocks:
+        counts += draw.permuted(np.broadcast_to(mask, counts.shape), axis=2)
     n_pairs = len(kept) * (len(kept) - 1) / 2
 
     def shared(count: np.ndarray) -> np.ndarray:
@@ -157,12 +157,12 @@ def permutation_test(
     return against_chance(float(shared(blocks.sum(0))), shared(counts))
 
 
-def holm(p_values: Sequence[float]) -> np.ndarray:
+def holm(p_values: ArrayLike) -> np.ndarray:
     """Correct p-values for the number of tests (Holm 1979); nan stays nan and is not counted."""
-    p_values = np.asarray(p_values, float)
-    tested, corrected = np.isfinite(p_values), np.full(len(p_values), NAN)
+    values = np.asarray(p_values, float)
+    tested, corrected = np.isfinite(values), np.full(len(values), NAN)
     if tested.any():
-        corrected[tested] = multipletests(p_values[tested], method="holm")[1]
+        corrected[tested] = multipletests(values[tested], method="holm")[1]
     return corrected
 
 
@@ -184,7 +184,7 @@ def table(masks: Mapping[str, np.ndarray], seed: int = 0, draws: int = 10_000) -
             "why nan": why_nan(of_task),
         })  # fmt: skip
     frame = pd.DataFrame(rows).set_index("task")
-    frame.insert(frame.columns.get_loc("p") + 1, "p (Holm)", holm(frame["p"]))
+    frame.insert(list(frame.columns).index("p") + 1, "p (Holm)", holm(frame["p"]))
     return frame
 
 
@@ -213,7 +213,12 @@ def why_nan(masks: np.ndarray) -> str:
 
 
 def split_half(
-    gradients: np.ndarray, layers: int, heads: int, estimator: str, seed: int = 0, draws: int = 50
+    gradients: np.ndarray,
+    layers: int,
+    heads: int,
+    estimator: Estimator,
+    seed: int = 0,
+    draws: int = 50,
 ) -> tuple[float, float]:
     """Correlate the importances from two random halves of the rows: (heads, MLPs), Spearman's ρ.
 

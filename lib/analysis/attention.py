@@ -10,8 +10,9 @@ bias belongs to no single head and is left out. A token with much attention but 
 little.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,7 +46,7 @@ def maps(
         yield tuple(torch.stack(kind).float().cpu().numpy() for kind in zip(*by_layer, strict=True))
 
 
-def of_layer(layer: nn.Module, states: Tensor) -> tuple[Tensor, Tensor]:
+def of_layer(layer: Any, states: Tensor) -> tuple[Tensor, Tensor]:
     """Compute (raw, normed) of one layer, [heads, tokens, tokens] each.
 
     states: the input of the layer's attention, [tokens, hidden]
@@ -63,7 +64,7 @@ def of_layer(layer: nn.Module, states: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @contextmanager
-def _inputs_of_attention(model: nn.Module) -> Iterator[list[Tensor]]:
+def _inputs_of_attention(model: nn.Module) -> Generator[list[Tensor]]:
     """Collect what each layer's attention reads, [rows, tokens, hidden], while the model runs."""
     states: list[Tensor] = []
 

@@ -86,9 +86,8 @@ def matrices(masks: Mapping[str, np.ndarray]) -> tuple[pd.DataFrame, pd.DataFram
     )
     seeds = shared.shape[2]
     deviation = shared.std(2, ddof=1) if seeds > 1 else np.full(shared.shape[:2], NAN)
-    return tuple(
-        pd.DataFrame(values, list(masks), list(masks)) for values in (shared.mean(2), deviation)
-    )
+    tasks = list(masks)
+    return pd.DataFrame(shared.mean(2), tasks, tasks), pd.DataFrame(deviation, tasks, tasks)
 
 
 def distances(masks: Mapping[str, np.ndarray]) -> np.ndarray:

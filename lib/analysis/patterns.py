@@ -55,7 +55,8 @@ class PatternClassifier(nn.Module):
                 nn.init.kaiming_normal_(parameter, generator=generator)
             else:
                 nn.init.zeros_(parameter)
-        self.to(memory_format=torch.channels_last)  # for speed: benchmarks/patterns.py
+        # for speed: benchmarks/patterns.py
+        self.to(memory_format=torch.channels_last)  # ty: ignore[no-matching-overload]
 
     def forward(self, maps: Tensor) -> Tensor:
         scaled = (maps / maps.amax((-1, -2), keepdim=True).clamp_min(1e-12)).unsqueeze(1)
@@ -136,7 +137,7 @@ def correlation(
     """
     a, b = (np.asarray(array, float).reshape(len(array), -1) for array in (survives, shares))
     if np.ptp(a) == 0 or np.ptp(b) == 0:
-        return (float("nan"),) * 3
+        return float("nan"), float("nan"), float("nan")
     picks = np.random.default_rng(seed).integers(a.shape[1], size=(draws, a.shape[1]))
     drawn = [(a[:, pick].ravel(), b[:, pick].ravel()) for pick in picks]
     correlations = [np.corrcoef(x, y)[0, 1] for x, y in drawn if np.ptp(x) and np.ptp(y)]

@@ -46,7 +46,7 @@ def survival(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def super_survivors(masks: np.ndarray) -> np.ndarray:
     """Find the units that survive in every seed: bool [seeds, …] → bool […] (§4.2, Appendix E)."""
-    return np.asarray(masks, bool).all(0)
+    return np.all(np.asarray(masks, bool), axis=0)
 
 
 def expected_super_survivors(masks: np.ndarray) -> float:

@@ -110,19 +110,19 @@ def _imports(source: str) -> Iterator[str]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "lib":
             submodules = [f"{node.module}.{alias.name}" for alias in node.names]
-            yield from [name for name in submodules if _file(name)] or [node.module]
+            yield from [name for name in submodules if _file(name).exists()] or [node.module]
         elif isinstance(node, ast.Import):
             yield from (
                 alias.name
                 for alias in node.names
-                if alias.name.startswith("lib.") and _file(alias.name)
+                if alias.name.startswith("lib.") and _file(alias.name).exists()
             )
 
 
-def _file(module: str) -> Path | None:
+def _file(module: str) -> Path:
+    """The file of a module of lib; one that does not exist if there is no such module."""
     path = ROOT / Path(*module.split("."))
-    candidates = (path.with_suffix(".py"), path / "__init__.py")
-    return next((file for file in candidates if file.exists()), None)
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
 @cache

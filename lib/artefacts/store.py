@@ -181,8 +181,7 @@ def open_place(
     """
     upstream = []
     for place in reads:
-        if (record := place.done()) is None:
-            place.load(DONE)  # raises an error that says what to run
+        record = place.done() or place.load(DONE)  # the latter raises, and says what to run
         upstream.append(record["fingerprint"])
     return place_of(step, parameters, upstream, facts)
 

@@ -2,11 +2,11 @@
 
 import warnings
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import accuracy_score, matthews_corrcoef
 
@@ -80,13 +80,14 @@ def correlation(predicted: np.ndarray, labels: np.ndarray, kind: StsbScore = "pe
         return (pearson + float(spearmanr(predicted, labels).statistic)) / 2
 
 
-def majority(task: str, labels: Sequence) -> float:
+def majority(task: str, labels: ArrayLike) -> float:
     """Score the answer that is always these rows' most frequent label.
 
     nan for STS-B: a constant answer has no correlation (README, decision 3; the paper shows 0.02).
     """
-    labels = np.asarray(labels)
+    answers = np.asarray(labels)
     if TASKS[task].metric == "pearson":
         return float("nan")
-    most_frequent = Counter(labels.tolist()).most_common(1)[0][0]
-    return score(task, np.eye(TASKS[task].outputs)[np.full(len(labels), most_frequent)], labels)
+    most_frequent = Counter(answers.tolist()).most_common(1)[0][0]
+    constant = np.full(len(answers), most_frequent)
+    return score(task, np.eye(TASKS[task].outputs)[constant], answers)

@@ -10,6 +10,7 @@ becomes [u; v; |u − v|; u ⊙ v]; then come a hidden layer of 512 and a linear
 import torch
 from torch import Tensor, nn
 
+from lib.model.classifier import SentenceClassifier
 from lib.model.recipes import Recipe
 
 KINDS = ("CBOW", "BiLSTM")
@@ -109,3 +110,6 @@ class Baseline(nn.Module):
         lengths = (end - start).clamp(min=1)
         positions = start[:, None] + torch.arange(int(lengths.max()), device=words.device)
         return self.encoder(words.gather(1, positions.clamp(max=words.shape[1] - 1)), lengths)
+
+
+Classifier = SentenceClassifier | Baseline

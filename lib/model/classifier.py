@@ -6,6 +6,8 @@ tokens is used instead. The means of any two sentences hardly differ (e5-small's
 around 0.8), so they are centred and scaled first.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -25,7 +27,13 @@ class SentenceClassifier(nn.Module):
     generator: draws the classifier's weights from N(0, 0.02²); its bias is zero
     """
 
-    def __init__(self, encoder: nn.Module, outputs: int, pooling: str, generator: torch.Generator):
+    encoder: Any  # a transformers model, whose submodules have no static types
+    classifier: nn.Linear
+    centre: Tensor
+    scale: Tensor
+    compacted_to: Any  # a Mask, in a copy made by `lib.pruning.compact`; else not set
+
+    def __init__(self, encoder: Any, outputs: int, pooling: str, generator: torch.Generator):
         super().__init__()
         if pooling not in ("cls", "mean"):
             raise ValueError(f"pooling is {pooling!r}; it can be 'cls' or 'mean'")

@@ -14,9 +14,13 @@ accuracy.
 """
 
 from functools import cache
+from typing import Any
 
 import torch
-from torch import nn
+
+from lib.model.classifier import SentenceClassifier
+
+ONEDNN: Any = torch.backends.mkldnn  # its settings have no static types
 
 
 def best_device() -> torch.device:
@@ -24,14 +28,14 @@ def best_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def to_best_device(model: nn.Module) -> nn.Module:
+def to_best_device(model: SentenceClassifier) -> SentenceClassifier:
     """Move the model to the best device and make it fast there; results change in last digits only.
 
     Where oneDNN is used, attention is the plain formula: with oneDNN, the fused one is slower.
     model: has its encoder as `encoder`
     """
     if best_device().type == "cpu" and onednn_is_exact():
-        torch.backends.mkldnn.matmul.fp32_precision = "bf16"
+        ONEDNN.matmul.fp32_precision = "bf16"
         model.encoder.set_attn_implementation("eager")
     return model.to(best_device())
 
@@ -70,12 +74,12 @@ def onednn_is_exact() -> bool:
     Tries one product with each, then restores the settings. Rounding to bf16 makes errors a few
     thousand times as large as float32's.
     """
-    if not torch.backends.mkldnn.is_available():
+    if not ONEDNN.is_available():
         return False
     generator = torch.Generator().manual_seed(0)
     left, right = (torch.randn(256, 256, generator=generator) for _ in range(2))
     exact = left.double() @ right.double()
-    settings = torch.backends.mkldnn.matmul
+    settings = ONEDNN.matmul
     before = settings.fp32_precision
     errors = {}
     try:

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from lib.model.baselines import Classifier
 from lib.model.batches import Encoded, evaluation_batches, training_batches
 from lib.model.classifier import example_losses
 from lib.model.device import autocast, evaluation_batch_size
@@ -14,7 +15,7 @@ from lib.model.vocabulary import OccurringWords, word_embeddings
 
 
 def fit(
-    model: nn.Module,
+    model: Classifier,
     data: Encoded,
     recipe: Recipe,
     seed: int,
@@ -54,6 +55,7 @@ def fit(
                     optimizer.zero_grad()
                     loss.backward()
                     for parameter, mask in pruned:
+                        assert parameter.grad is not None
                         parameter.grad.mul_(mask)
                     nn.utils.clip_grad_norm_(model.parameters(), 1.0)
                     optimizer.step()
@@ -66,7 +68,7 @@ def fit(
     return losses
 
 
-def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+def _optimizer(model: Classifier, recipe: Recipe) -> torch.optim.Optimizer:
     """AdamW with two learning rates: the encoder's, and one for all other parameters."""
     encoder, others = [], []
     for name, parameter in model.named_parameters():
@@ -81,7 +83,7 @@ def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
 @torch.no_grad()
 def _prune(
-    model: nn.Module, keep: Mapping[str, np.ndarray] | None
+    model: Classifier, keep: Mapping[str, np.ndarray] | None
 ) -> list[tuple[nn.Parameter, torch.Tensor]]:
     """Set the weights that are not kept to 0; return (parameter, its mask) for the gradients."""
     parameters, pruned = dict(model.named_parameters()), []
@@ -95,7 +97,7 @@ def _prune(
 
 
 @torch.inference_mode()
-def predict(model: nn.Module, data: Encoded) -> np.ndarray:
+def predict(model: Classifier, data: Encoded) -> np.ndarray:
     """Compute logits, float32 [rows, outputs], in the order of the rows, with dropout off."""
     model.eval()
     logits = np.empty((len(data), model.classifier.out_features), np.float32)

@@ -7,12 +7,13 @@ pruned model (benchmarks/retraining.py; it depends on the machine). So during tr
 holds only the rows that occur.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import torch
 from torch import nn
 
+from lib.model.baselines import Classifier
 from lib.model.batches import Encoded
 
 
@@ -36,7 +37,7 @@ class OccurringWords:
         )
 
     @contextmanager
-    def in_place(self) -> Iterator[None]:
+    def in_place(self) -> Generator[None]:
         """Make the model use the smaller table within the block."""
         table, all_rows, padding = self.table, self.table.weight, self.table.padding_idx
         renumber = table.register_forward_pre_hook(
@@ -53,6 +54,6 @@ class OccurringWords:
                 all_rows[self.words] = self.rows.detach()
 
 
-def word_embeddings(model: nn.Module) -> nn.Embedding:
+def word_embeddings(model: Classifier) -> nn.Embedding:
     """Return the table of word embeddings of a classifier or a baseline."""
     return model.encoder.get_input_embeddings()

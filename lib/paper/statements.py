@@ -70,7 +70,7 @@ def judge(statement: Statement, table: pd.DataFrame, tasks: Sequence[str]) -> di
     by_task = {task: _values(statement, table, task) for task in tasks}
     if statement.over == "average":
         # only seeds that every task has
-        by_seed = pd.concat(by_task.values(), axis=1).dropna().mean(1)
+        by_seed = pd.concat(by_task.values(), axis=1).dropna().mean(axis=1)
         votes, figures = (
             [_vote(statement, by_seed)],
             f"{by_seed.mean():+.2f} over {len(tasks)} tasks",

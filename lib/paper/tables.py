@@ -14,6 +14,7 @@ from itertools import combinations, product
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from lib.artefacts.store import Place
 from lib.paper import numbers
@@ -63,20 +64,21 @@ def bars(
     deviations = {
         label: [scores.std(ddof=1) for scores in states] for label, states in cells.items()
     }
-    return tuple(
-        pd.DataFrame.from_dict(rows, "index", columns=list(STATES)) for rows in (means, deviations)
+    return (
+        pd.DataFrame.from_dict(means, "index", columns=list(STATES)),
+        pd.DataFrame.from_dict(deviations, "index", columns=list(STATES)),
     )
 
 
-def spread(scores: Sequence[float]) -> str:
+def spread(scores: ArrayLike) -> str:
     """Format mean ± sample standard deviation as in Table 3: 0.85 ± 0.01.
 
     A single score has no deviation. No score, or a nan among them, gives a dash.
     """
-    scores = np.asarray(scores, float)
-    if not len(scores) or np.isnan(scores).any():
+    values = np.asarray(scores, float)
+    if not len(values) or np.isnan(values).any():
         return "–"
-    return f"{scores.mean():.2f}" + (f" ± {scores.std(ddof=1):.2f}" if len(scores) > 1 else "")
+    return f"{values.mean():.2f}" + (f" ± {values.std(ddof=1):.2f}" if len(values) > 1 else "")
 
 
 def table_3(table: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
@@ -92,7 +94,7 @@ def table_3(table: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
         lines[group, item, "paper"] = [
             f"{mean:.2f} ± {deviation:.2f}" for mean, deviation, _ in published
         ]
-    return _frame(lines, tasks, ["", "system", "whose"])
+    return _frame(lines, list(tasks), ["", "system", "whose"])
 
 
 def table_2(table: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
@@ -149,19 +151,17 @@ def by_epoch(table: pd.DataFrame, task: str) -> pd.DataFrame:
     return rows.assign(epoch=epoch).pivot(index="seed", columns="epoch", values="score")
 
 
-def interval(
-    differences: Sequence[float], seed: int = 0, draws: int = 10_000
-) -> tuple[float, float]:
+def interval(differences: ArrayLike, seed: int = 0, draws: int = 10_000) -> tuple[float, float]:
     """Compute a percentile bootstrap interval (2.5 % to 97.5 %) of the mean of paired differences.
 
     With three to five seeds it is little more than their range; read it that way.
     (nan, nan) for fewer than three differences, or if one is nan.
     """
-    differences = np.asarray(differences, float)
-    if len(differences) < LEAST_SEEDS or np.isnan(differences).any():
+    values = np.asarray(differences, float)
+    if len(values) < LEAST_SEEDS or np.isnan(values).any():
         return float("nan"), float("nan")
-    picks = np.random.default_rng(seed).integers(len(differences), size=(draws, len(differences)))
-    low, high = np.percentile(differences[picks].mean(1), [2.5, 97.5])
+    picks = np.random.default_rng(seed).integers(len(values), size=(draws, len(values)))
+    low, high = np.percentile(values[picks].mean(1), [2.5, 97.5])
     return float(low), float(high)
 
 
@@ -183,9 +183,9 @@ def paired(table: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
     )
 
 
-def _rounded(value: float, digits: int = 2) -> str:
+def _rounded(value: float | np.floating, digits: int = 2) -> str:
     return "–" if np.isnan(value) else f"{value:.{digits}f}"
 
 
-def _frame(lines: dict[tuple, list], columns: Sequence[str], names: Sequence[str]) -> pd.DataFrame:
+def _frame(lines: dict[tuple, list], columns: list[str], names: list[str]) -> pd.DataFrame:
     return pd.DataFrame(lines.values(), pd.MultiIndex.from_tuples(lines, names=names), columns)

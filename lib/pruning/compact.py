@@ -5,11 +5,13 @@ logits (tested) for less work.
 """
 
 import copy
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lib.model.classifier import SentenceClassifier
 from lib.pruning import gates
 from lib.pruning.masks import Mask
 
@@ -17,7 +19,7 @@ from lib.pruning.masks import Mask
 class NoHeads(nn.Module):
     """An attention block without heads: LayerNorm(dropout(output bias) + x)."""
 
-    def __init__(self, attention: nn.Module):
+    def __init__(self, attention: Any):
         super().__init__()
         # The gate sits before the output projection. So a block whose gates are all 0 still adds
         # the projection's bias, and that bias must stay when the heads go (README, decision 15).
@@ -32,7 +34,7 @@ class NoHeads(nn.Module):
 class NoMLP(nn.Module):
     """A layer's output without its MLP: LayerNorm(z), where z is the attention block's output."""
 
-    def __init__(self, output: nn.Module):
+    def __init__(self, output: Any):
         super().__init__()
         self.LayerNorm = output.LayerNorm
 
@@ -40,19 +42,20 @@ class NoMLP(nn.Module):
         return self.LayerNorm(attention_output)
 
 
-def compact(model: nn.Module, mask: Mask) -> nn.Module:
+def compact(model: SentenceClassifier, mask: Mask) -> SentenceClassifier:
     """Copy a model without the heads and MLPs that the mask switches off.
 
     The model itself does not change. The copy computes the same function as the model inside
     `gates.masked(model, mask)`. It stores the mask as `compacted_to`, so that `gates.gated` can
     match gates to the units that are left.
-    Raises ValueError if the mask does not have the model's layers and heads.
+    Raises ValueError if the mask does not have the model's layers and heads, or if the model is
+    such a copy already.
     """
+    if hasattr(model, "compacted_to"):
+        raise ValueError("the model has been compacted before; compact the whole model")
     if mask.heads.shape != gates.shape(model):
-        raise ValueError(
-            f"the mask is for (layers, heads) = {mask.heads.shape}, "
-            f"but the model has {gates.shape(model)}"
-        )
+        mine, its = gates.shape(model), mask.heads.shape
+        raise ValueError(f"the mask is for (layers, heads) = {its}, but the model has {mine}")
     small = copy.deepcopy(model)
     for layer, heads, mlp in zip(gates.encoder_layers(small), mask.heads, mask.mlps, strict=True):
         attention = layer.attention
@@ -80,6 +83,6 @@ def _take(linear: nn.Linear, rows: Tensor | None = None, columns: Tensor | None 
             linear.weight = nn.Parameter(linear.weight[rows].clone())
             linear.bias = nn.Parameter(linear.bias[rows].clone())
             linear.out_features = len(rows)
-        else:
+        if columns is not None:
             linear.weight = nn.Parameter(linear.weight[:, columns].clone())
             linear.in_features = len(columns)

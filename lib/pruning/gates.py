@@ -8,8 +8,9 @@ paper's two gates (§3.3) are hooks on public modules of each layer:
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,7 +31,7 @@ LAYOUT = (*LINEARS, "output.dropout")  # all submodules of a layer that this pro
 ADVICE = "use an encoder with BERT's layout (BERT, RoBERTa, ELECTRA, MiniLM, E5, …)"
 
 
-def encoder_layers(model: nn.Module) -> nn.ModuleList:
+def encoder_layers(model: nn.Module) -> list[Any]:
     """Find the encoder's layers in any model whose encoder is built like `BertModel`.
 
     model: an encoder, or a model that holds one under any name (`encoder`, `bert`, …)
@@ -41,7 +42,7 @@ def encoder_layers(model: nn.Module) -> nn.ModuleList:
         if isinstance(layers, nn.ModuleList) and len(layers):
             missing = [path for path in LAYOUT if not _has(layers[0], path)]
             if not missing or hasattr(model, "compacted_to"):
-                return layers
+                return list(layers)
             raise TypeError(
                 f"{type(module).__name__} is not built like BertModel: "
                 f"its layers have no {missing[0]}; {ADVICE}"
@@ -53,20 +54,23 @@ def encoder_layers(model: nn.Module) -> nn.ModuleList:
 
 def _has(module: nn.Module, path: str) -> bool:
     for name in path.split("."):
-        module = getattr(module, name, None)
-    return module is not None
+        if not hasattr(module, name):
+            return False
+        module = getattr(module, name)
+    return True
 
 
 def shape(model: nn.Module) -> tuple[int, int]:
     """Return (layers, heads per layer) of the encoder; if compact, before heads were removed."""
-    if hasattr(model, "compacted_to"):
-        return model.compacted_to.heads.shape
+    mask = getattr(model, "compacted_to", None)
+    if mask is not None:
+        return mask.heads.shape
     layers = encoder_layers(model)
     return len(layers), layers[0].attention.self.num_attention_heads
 
 
 @contextmanager
-def gated(model: nn.Module, heads: Tensor, mlps: Tensor) -> Iterator[None]:
+def gated(model: nn.Module, heads: Tensor, mlps: Tensor) -> Generator[None]:
     """Multiply each head's context by its gate and each MLP's output by its gate in a `with` block.
 
     Gradients flow to the gates. After the block the model is unchanged. Source: paper §3.3.
@@ -111,7 +115,7 @@ def gated(model: nn.Module, heads: Tensor, mlps: Tensor) -> Iterator[None]:
 
 
 @contextmanager
-def masked(model: nn.Module, mask: Mask | WeightMask) -> Iterator[None]:
+def masked(model: nn.Module, mask: Mask | WeightMask) -> Generator[None]:
     """Run the model as the subnetwork `mask` in a `with` block; afterwards it is whole again.
 
     A `Mask` gates heads and MLPs. A `WeightMask` sets the weights that it does not keep to 0, and

@@ -27,7 +27,7 @@ Estimator = Literal["per_example", "per_batch", "running"]  # README, decision 9
 Normalisation = Literal["l2", "l2_minmax", "none"]  # README, decision 10
 
 AUTHORS_BATCH = 64  # the authors' code reads the dev set in batches of this size
-ENOUGH = 64  # rows; a score on fewer of them says little about the score on all
+ENOUGH = 64  # rows; a score on fewer of them does not decide whether gradients are wanted
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,10 @@ def measure(
         If the first rows already fail, skip their gradients; compute them later, in a second pass,
         if the full score passes. None: always compute gradients.
     """
+
+    def wanted(logits: np.ndarray, rows: Sequence[int]) -> bool:
+        return wants_gradients is None or wants_gradients(logits, rows)
+
     layers, heads = mask.heads.shape
     small = compact(model, mask).eval().requires_grad_(False)  # only the gates need gradients
     ones = small.classifier.weight.new_ones(layers * heads + layers)
@@ -78,7 +82,7 @@ def measure(
     gradients = np.zeros((len(data), len(ones)), np.float32)
     data, seen = data.to(small.device), []
 
-    def run(indices: list[int], always: bool = wants_gradients is None) -> bool:
+    def run(indices: list[int], force: bool = False) -> bool:
         """Store a batch's logits, and its gradients if they are wanted; True if they are."""
         inputs, labels = data.batch(indices)
         gate_values = ones.expand(len(indices), -1).clone().requires_grad_()
@@ -87,7 +91,7 @@ def measure(
             output = small(**inputs)
         logits[indices] = output.detach().float().cpu().numpy()
         seen.extend(indices)
-        if not (always or (len(seen) >= ENOUGH and wants_gradients(logits[seen], seen))):
+        if not (force or len(seen) < ENOUGH or wanted(logits[seen], seen)):
             return False
         if mask.n_heads or mask.n_mlps:  # an empty subnetwork has no gate to differentiate by
             # No example sees another one, so the sum's gradient holds each example's gradient.
@@ -98,10 +102,10 @@ def measure(
 
     batches = evaluation_batches(data.lengths, evaluation_batch_size(small.device))
     skipped = [indices for indices in batches if not run(indices)]
-    if wants_gradients and not wants_gradients(logits, range(len(data))):
+    if not wanted(logits, range(len(data))):
         return Measurement(logits, None)
     for indices in skipped:
-        run(indices, always=True)
+        run(indices, force=True)
     return Measurement(logits, gradients)
 
 
@@ -144,9 +148,7 @@ def importance(
     Raises ValueError for any other estimator.
     """
     if estimator not in ESTIMATORS:
-        raise ValueError(
-            f"the importance estimator is {estimator!r}; it can be one of {', '.join(ESTIMATORS)}"
-        )
+        raise ValueError(f"the estimator is {estimator!r}; it can be {', '.join(ESTIMATORS)}")
     units = ESTIMATORS[estimator](np.asarray(gradients, np.float64))
     return Importance(units[: layers * heads].reshape(layers, heads), units[layers * heads :])
 

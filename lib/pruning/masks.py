@@ -79,9 +79,8 @@ class Mask:
     @property
     def digest(self) -> str:
         """A hash of the mask, to recognise its trained subnetwork by."""
-        return hashlib.sha256(
-            repr(self.heads.shape).encode() + self.heads.tobytes() + self.mlps.tobytes()
-        ).hexdigest()
+        shape = repr(self.heads.shape).encode()
+        return hashlib.sha256(shape + self.heads.tobytes() + self.mlps.tobytes()).hexdigest()
 
     def __str__(self):
         return f"{self.n_heads} of {self.heads.size} heads, {self.n_mlps} of {self.mlps.size} MLPs"
@@ -139,7 +138,7 @@ class WeightMask(Mapping[str, np.ndarray]):
         """A hash of the mask, to recognise its trained subnetwork by."""
         whole = hashlib.sha256(json.dumps(self.shapes).encode())
         for name in self:
-            whole.update(self.bits[name])
+            whole.update(self.bits[name].tobytes())
         return whole.hexdigest()
 
     def __str__(self):

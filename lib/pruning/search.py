@@ -7,7 +7,7 @@ or `Structured`; numbers in brackets refer to the README's table of decisions.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Generic, Literal, TypeVar, get_args
 
 import numpy as np
 
@@ -18,10 +18,11 @@ from lib.pruning.masks import Mask, WeightMask
 
 Mode = Literal["joint", "heads", "mlps"]
 MODES = get_args(Mode)
+AnyMask = TypeVar("AnyMask", Mask, WeightMask)
 
 
 @dataclass(frozen=True)
-class Round:
+class Round(Generic[AnyMask]):
     """One round: a subnetwork, its score on dev, and whether the loop accepted it.
 
     phase: what this round pruned; "full" for the whole model, "magnitude" in m-pruning
@@ -30,25 +31,25 @@ class Round:
     """
 
     phase: str
-    mask: Mask | WeightMask
+    mask: AnyMask
     score: float
     accepted: bool
     importance: Importance | None = None
 
 
 @dataclass(frozen=True)
-class Trail:
+class Trail(Generic[AnyMask]):
     """All rounds of a pruning loop: rounds[0] is the full model, floor the lowest score allowed."""
 
-    rounds: tuple[Round, ...]
+    rounds: tuple[Round[AnyMask], ...]
     floor: float
 
     @property
-    def good(self) -> Round:
+    def good(self) -> Round[AnyMask]:
         """The last accepted round: the "good" subnetwork. Its score is never under the floor."""
         return [r for r in self.rounds if r.accepted][-1]
 
-    def to_tensors(self) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    def to_tensors(self: "Trail[Mask]") -> tuple[dict[str, np.ndarray], dict[str, str]]:
         """Return (tensors, metadata) of an s-pruning trail for the store.
 
         Each tensor is [rounds, …]. An importance that was not measured is nan.
@@ -68,10 +69,10 @@ class Trail:
         metadata = {"phases": " ".join(r.phase for r in self.rounds), "floor": repr(self.floor)}
         return tensors, metadata
 
-    @classmethod
+    @staticmethod
     def from_tensors(
-        cls, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]
-    ) -> "Trail":
+        tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]
+    ) -> "Trail[Mask]":
         """Read back what `to_tensors` returned."""
         scores = zip(tensors["head_importance"], tensors["mlp_importance"], strict=True)
         rounds = zip(
@@ -82,7 +83,7 @@ class Trail:
             [None if np.isnan(heads).all() else Importance(heads, mlps) for heads, mlps in scores],
             strict=True,
         )
-        return cls(tuple(Round(*values) for values in rounds), float(metadata["floor"]))
+        return Trail(tuple(Round(*values) for values in rounds), float(metadata["floor"]))
 
 
 @strict
@@ -129,8 +130,7 @@ class Structured:
 def floor_of(score: float, keep: float) -> float:
     """Return the lowest score that a subnetwork may have: keep · the full score (paper: 90 %).
 
-    If the full score is negative (Matthews and Pearson can be), the floor is lower than it by the
-    same amount, (1 - keep) · |score|. So the full model is never under its own floor.
+    Below a negative full score it is lower by (1 - keep) · |score|: the full model always passes.
     """
     return score - (1 - keep) * abs(score)
 
@@ -141,9 +141,8 @@ def floor_of(score: float, keep: float) -> float:
 class Ordering:
     """A model's prunable weights in order of magnitude; of two equal ones, the later ranks higher.
 
-    The weights do not change between rounds, so each round of m-pruning is a threshold on this one
-    order. Sorting everything is not necessary: the weights are counted once, in 2¹⁵ bins of similar
-    magnitude, and each round sorts only the bin that holds its threshold.
+    Weights do not change between rounds, so each round is a threshold on this one order. They are
+    counted once, in 2¹⁵ bins of similar magnitude; a round sorts only the bin of its threshold.
     weights: {parameter name: float array}
     """
 
@@ -164,8 +163,7 @@ class Ordering:
         inside = np.sort(np.concatenate([m[_bin_of(m) == bin_] for m in self.magnitudes.values()]))
         below = int(self.up_to[bin_]) - len(inside)
         threshold = inside[pruned - below - 1]
-        # Several weights can equal the threshold, also in different parameters. To keep exactly
-        # `count`, prune only the first `ties` of them, counted across parameters.
+        # Several weights can equal the threshold: prune only the first `ties` of all parameters'.
         ties = pruned - below - int(np.searchsorted(inside, threshold, "left"))
         kept = {}
         for name, magnitude in self.magnitudes.items():
@@ -187,7 +185,7 @@ def by_magnitude(
     weights: Mapping[str, np.ndarray],
     score: Callable[[WeightMask], float],
     choices: Magnitude | None = None,
-) -> Trail:
+) -> Trail[WeightMask]:
     """Prune the smallest weights round by round while the score is at or above the floor.
 
     This is m-pruning (§3.2). It does not retrain between rounds.
@@ -240,7 +238,7 @@ def by_importance(
     measure: Callable[[Mask, float], tuple[float, Importance | None]],
     mode: Mode = "joint",
     choices: Structured | None = None,
-) -> Trail:
+) -> Trail[Mask]:
     """Prune the least important units round by round while the score is at or above the floor.
 
     This is s-pruning (§3.3). A phase ends at its first mask under the floor, or with nothing left
@@ -263,6 +261,7 @@ def by_importance(
         while True:
             count = good.mask.heads.size if choices.share_of == "all" else good.mask.n_heads
             n_heads = max(1, round(head_share * count)) if head_share else 0
+            assert scores is not None, "every mask that was accepted was measured"
             ranked = importance.normalise(scores, choices.normalise)
             mask = drop_lowest(good.mask, ranked, n_heads, n_mlps)
             if mask == good.mask:

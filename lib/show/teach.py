@@ -59,8 +59,9 @@ def check(function: Callable, *cases: tuple[tuple, Any], hint: str = "") -> None
 
     cases: ((arguments, …), expected result).
     """
+    name = getattr(function, "__name__", "function")
     for arguments, expected in cases:
-        call = f"{function.__name__}({', '.join(_short(argument) for argument in arguments)})"
+        call = f"{name}({', '.join(_short(argument) for argument in arguments)})"
         try:
             result = function(*arguments)
         except Exception as fault:
@@ -72,7 +73,7 @@ def check(function: Callable, *cases: tuple[tuple, Any], hint: str = "") -> None
         if not _same(result, expected):
             print(f"✗ {call} gives {_short(result)}; it should be {_short(expected)}. {hint}")
             return
-    print(f"✓ {function.__name__}: all {len(cases)} cases are right")
+    print(f"✓ {name}: all {len(cases)} cases are right")
 
 
 def _same(result, expected) -> bool:

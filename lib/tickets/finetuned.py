@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,6 +30,13 @@ class FineTuned:
     dev: Encoded
     score: float
     train: Encoded | None = None
+
+    @property
+    def training_rows(self) -> Encoded:
+        """The training rows; ValueError if the model was restored without them."""
+        if self.train is None:
+            raise ValueError("the model has no training rows; use restore(place, with_train=True)")
+        return self.train
 
     @property
     def full(self) -> Mask:
@@ -69,7 +77,7 @@ class FineTuned:
 
 def new(
     encoder: str, look_in: Sequence[str], task: str, seed: int, pooling: str | None = None
-) -> tuple[SentenceClassifier, object, str]:
+) -> tuple[SentenceClassifier, Any, str]:
     """Put a new classifier on a pre-trained encoder: (model, tokenizer, the encoder's origin).
 
     The classifier's weights are drawn with the seed.
@@ -103,21 +111,19 @@ def restore(place: Place, with_train: bool = False) -> FineTuned:
     with_train: also load its training rows
     Raises ValueError if the dev rows are no longer those that the model was scored on.
     """
+    task, seed = place.task, place.seed
+    assert task is not None and seed is not None, "notebook 01 runs for a task and a seed"
     result = place.load("result.json")
     parameters, recipe = result["parameters"], recipes.Recipe(**result["recipe"])
     look_in = parameters["look_in"]
-    model, tokenizer, _ = new(
-        parameters["encoder"], look_in, place.task, place.seed, recipe.pooling
-    )
+    model, tokenizer, _ = new(parameters["encoder"], look_in, task, seed, recipe.pooling)
     load_weights(model, place.load("model.safetensors"))
-    rows = sources.rows(place.task, look_in).capped(
-        parameters["train_rows"], parameters["dev_rows"]
-    )
+    rows = sources.rows(task, look_in).capped(parameters["train_rows"], parameters["dev_rows"])
     dev = encode(rows.dev, tokenizer, recipe.max_length)
     if not np.array_equal(dev.labels, np.asarray(result["labels"], dev.labels.dtype)):
         raise ValueError(
-            f"the dev rows of {place.task} differ from those that {place.name} was scored on "
+            f"the dev rows of {task} differ from those that {place.name} was scored on "
             f"({result['rows']}); set GLUE_DIR as it was then, or run notebook 01 again"
         )
     train_rows = encode(rows.train, tokenizer, recipe.max_length) if with_train else None
-    return FineTuned(place.task, model, dev, result["score"], train_rows)
+    return FineTuned(task, model, dev, result["score"], train_rows)

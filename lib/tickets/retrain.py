@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import nn
 
 from lib.artefacts.fingerprint import of_work
 from lib.artefacts.store import Place
 from lib.model import train
+from lib.model.baselines import Classifier
 from lib.model.classifier import SentenceClassifier
 from lib.model.recipes import Recipe
 from lib.pruning import gates
@@ -78,17 +78,17 @@ def subnetwork(
     """
     if isinstance(mask, Mask):
         model = compact(start, mask)
-        model.standardise(subject.train)
+        model.standardise(subject.training_rows)
         return train_and_score(subject, model, recipe, seed, scored_from=scored_from)
     model = copy.deepcopy(start)
     with gates.masked(model, mask):
-        model.standardise(subject.train)
+        model.standardise(subject.training_rows)
     return train_and_score(subject, model, recipe, seed, mask, scored_from)
 
 
 def train_and_score(
     subject: FineTuned,
-    model: nn.Module,
+    model: Classifier,
     recipe: Recipe,
     seed: int,
     keep: WeightMask | None = None,
@@ -106,7 +106,7 @@ def train_and_score(
         if epoch >= min(scored_from or recipe.epochs, recipe.epochs):
             by_epoch[epoch] = subject.rescore(train.predict(model, subject.dev))
 
-    losses = train.fit(model, subject.train, recipe, seed, report, keep)
+    losses = train.fit(model, subject.training_rows, recipe, seed, report, keep)
     return Trained(by_epoch[recipe.epochs], by_epoch, losses)
 
 
@@ -119,5 +119,4 @@ def training_place(place: Place, result: Mapping[str, Any], recipe: Recipe, **fa
     rows = {name: result["parameters"][name] for name in ("train_rows", "dev_rows")}
     everything = {"seed": place.seed, "encoder": result["encoder"], "rows": result["rows"], **rows}
     everything |= {"recipe": recipe.as_dict(), **facts}
-    modules = ("lib.tickets.retrain", "lib.model.baselines")
-    return replace(place, fingerprint=of_work(modules, everything))
+    return replace(place, fingerprint=of_work(["lib.tickets.retrain"], everything))

@@ -123,7 +123,7 @@ def super_units(
 def _super(
     masks: np.ndarray, rng: np.random.Generator, rule: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    counts, good = masks.sum(0), masks.all(0)
+    counts, good = masks.sum(0), np.all(masks, axis=0)
     size = int(good.sum())
     if rule == "never":
         (bad,) = top_up([counts == 0], [np.ones_like(good)], size, rng)

@@ -63,7 +63,7 @@ def test_work_depends_on_its_modules_and_facts_and_on_no_notebook():
     key = fingerprint.of_work(["lib.tickets.retrain"], facts)
     assert key == fingerprint.of_work(["lib.tickets.retrain"], dict(reversed(facts.items())))
     assert key != fingerprint.of_work(["lib.tickets.retrain"], {**facts, "mask": "b"})
-    assert key != fingerprint.of_work(["lib.tickets.retrain", "lib.model.baselines"], facts)
+    assert key != fingerprint.of_work(["lib.tickets.retrain", "lib.paper.numbers"], facts)
 
 
 @pytest.mark.parametrize("name", ["numbers.csv", "folder/numbers.csv", "folder/maps.npy"])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from lib.model.batches import evaluation_batches
 from lib.model.classifier import example_losses
 from lib.pruning import gates, importance
 from lib.pruning.importance import Importance
@@ -145,3 +146,19 @@ def test_a_subnetwork_under_the_floor_has_no_gradients(tiny):
     at_floor, above = subject.measure(mask, score), subject.measure(mask, np.nextafter(score, 2))
     assert at_floor[0] == above[0] == score
     assert np.array_equal(at_floor[1], gradients) and above[1] is None
+
+
+def test_a_mask_that_passes_is_computed_once(tiny):
+    """No batch runs twice if every score passes, also before there are enough rows to ask."""
+    model, data = tiny
+    batches = len(list(evaluation_batches(data.lengths, 16)))
+    passes = []
+    hook = model.classifier.register_forward_hook(lambda *_: passes.append(1))
+    try:
+        mask = Mask.full(*gates.shape(model))
+        for wants_gradients in (None, lambda _logits, _rows: True):
+            passes.clear()
+            importance.measure(model, data, mask, wants_gradients)
+            assert len(passes) == batches
+    finally:
+        hook.remove()

@@ -15,9 +15,8 @@ from lib.data.glue import TASKS
 from lib.data.sources.pretrained import load
 from lib.data.sources.unavailable import Unavailable
 
-# the columns of sentence1, sentence2 and label in the official files; CoLA's have no header line
-COLUMNS = {
-    "CoLA": (3, None, 1),
+COLA = (3, None, 1)  # where its files have sentence1, sentence2 and label: they have no header line
+COLUMNS = {  # the names of these columns in the other official files
     "SST-2": ("sentence", None, "label"),
     "MRPC": ("#1 String", "#2 String", "Quality"),
     "STS-B": ("sentence1", "sentence2", "score"),
@@ -77,19 +76,19 @@ def read_tsv(path: Path, task: str) -> list[dict]:
     Quotation marks are plain text there, MRPC starts with a byte order mark, CoLA has no header.
     Rows with too few columns are skipped: QQP's file has a few.
     """
-    first, second, label = COLUMNS[task]
     rows = []
     with open(path, encoding="utf-8-sig", newline="") as file:
         lines = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        first, second, label = COLA
         if task != "CoLA":
-            header = next(lines, [])
-            missing = [name for name in (first, second, label) if name and name not in header]
+            header, names = next(lines, []), COLUMNS[task]
+            missing = [name for name in names if name and name not in header]
             if missing:
                 raise ValueError(
                     f"{path} has no column {missing[0]!r}; its columns are {', '.join(header)}"
                 )
-            first, label = header.index(first), header.index(label)
-            second = second and header.index(second)
+            first, label = header.index(names[0]), header.index(names[2])
+            second = header.index(names[1]) if names[1] else None
         for number, cells in enumerate(lines, 1 if task == "CoLA" else 2):
             if len(cells) <= max(first, label, second or 0):
                 continue

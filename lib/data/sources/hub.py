@@ -51,7 +51,7 @@ def rows(task: str) -> tuple[list[dict], list[dict], str, str]:
         raise Unavailable(f"nyu-mll/glue {name} could not be loaded ({fault})") from None
     first, second = COLUMNS.get(task, ("sentence1", "sentence2"))
     number = int if TASKS[task].labels else float
-    rows = [
+    train, dev = (
         [
             {
                 "sentence1": row[first],
@@ -61,9 +61,9 @@ def rows(task: str) -> tuple[list[dict], list[dict], str, str]:
             for row in splits[split]
         ]
         for split in ("train", "validation_matched" if task == "MNLI" else "validation")
-    ]
+    )
     origin = f"hub nyu-mll/glue {name} {splits['train']._fingerprint}"
-    return *rows, origin, "GLUE as the hub has it"
+    return train, dev, origin, "GLUE as the hub has it"
 
 
 def encoder(name: str):

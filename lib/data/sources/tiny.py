@@ -23,13 +23,13 @@ TRAIN_ROWS, DEV_ROWS = 600, 160
 def rows(task: str) -> tuple[list[dict], list[dict], str, str]:
     """Make (train rows, dev rows, origin, about) with the columns and labels of a GLUE task."""
     rng = np.random.default_rng(zlib.crc32(task.encode()))
-    rows: dict[tuple, dict] = {}
-    while len(rows) < TRAIN_ROWS + DEV_ROWS:
+    unique: dict[tuple, dict] = {}
+    while len(unique) < TRAIN_ROWS + DEV_ROWS:
         row = _pair(rng, task) if TASKS[task].pair else _single(rng)
-        rows.setdefault((row["sentence1"], row.get("sentence2")), row)
-    rows = list(rows.values())
+        unique.setdefault((row["sentence1"], row.get("sentence2")), row)
+    made = list(unique.values())
     about = f"template sentences, not {task}: for tests only"
-    return rows[DEV_ROWS:], rows[:DEV_ROWS], "made in memory", about
+    return made[DEV_ROWS:], made[:DEV_ROWS], "made in memory", about
 
 
 def _sentence(rng, animal: str, mood: str) -> str:

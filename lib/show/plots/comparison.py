@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -54,7 +55,7 @@ def _bars(axes: Axes, panel: Bars, full_label: str) -> None:
         axes.errorbar(x, means, errors, fmt="none", ecolor="0.2", elinewidth=1, zorder=3)
     axes.axhline(panel.full, color="0.2", linestyle="--", linewidth=1, label=full_label, zorder=4)
     if np.isfinite(panel.majority):
-        style = {"color": "0.2", "linestyle": ":", "linewidth": 1.2}
+        style: dict[str, Any] = {"color": "0.2", "linestyle": ":", "linewidth": 1.2}
         axes.axhline(panel.majority, **style, label="majority class", zorder=4)
     if (panel.means < 0).any(axis=None):
         axes.axhline(0, color="0.2", linewidth=0.6, zorder=1)
@@ -76,7 +77,7 @@ def epochs(
         epoch, mean = table.columns, table.mean()
         axes.plot(epoch, table.T, color=GREY, linewidth=0.8)
         axes.plot(epoch, mean, color=BLUE, marker="o", label="mean of the seeds (grey: each)")
-        style = {"color": GREEN, "linestyle": "--", "linewidth": 1}
+        style: dict[str, Any] = {"color": GREEN, "linestyle": "--", "linewidth": 1}
         axes.axhline(good[task], **style, label="good subnetworks, retrained")
         axes.set(title=task, xlabel="epoch", ylabel=f"{metrics[task]} on dev", xticks=epoch)
     return legend_below(finish(figure), ncols=2)

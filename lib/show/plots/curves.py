@@ -1,6 +1,7 @@
 """The spread of the full model's score, and how it falls during pruning (notebooks 01 to 03)."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -24,7 +25,7 @@ def score_spread(
     """
     figure, axes = plt.subplots(figsize=(7, 3.2))
     low = min(np.nanmin(resampled), *[value for value in lines.values() if np.isfinite(value)])
-    bins = {"bins": 18, "range": (np.nanmin(resampled) - 1e-3, 1)}
+    bins: dict[str, Any] = {"bins": 18, "range": (np.nanmin(resampled) - 1e-3, 1)}
     axes.hist(resampled, **bins, color=BLUE, alpha=0.35, label="full model, dev resampled")
     axes.axvline(full, color=BLUE, linestyle="--", label=f"full model: {full:.3f}")
     styles = [(GREY, "-"), ("0.3", ":"), (ORANGE, "-.")]
@@ -47,7 +48,7 @@ def trail(axes: Axes, table: pd.DataFrame, colour: str, label: str) -> None:
     axes.plot(line["size"], line["score"], color=colour, linewidth=1.2, label=label, zorder=2)
     for accepted, fill in ((True, colour), (False, "white")):
         rounds = table[table["accepted"] == accepted]
-        style = {"s": 26, "facecolor": fill, "edgecolor": colour}
+        style: dict[str, Any] = {"s": 26, "facecolor": fill, "edgecolor": colour}
         axes.scatter(rounds["size"], rounds["score"], **style, zorder=3)
 
 

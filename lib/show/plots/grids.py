@@ -44,7 +44,7 @@ def units(
     heat_map(axes, grid, labels, low, high, fontsize=5.5 if spread is not None else 6.5)
     ticks, names = np.r_[np.arange(width), width + 1] + 0.5, [*map(str, range(width)), "MLP"]
     axes.set_xticks(ticks, names, rotation=0, fontsize=7)
-    axes.set_yticks(np.arange(layers) + 0.5, range(layers), rotation=0, fontsize=7)
+    axes.set_yticks(np.arange(layers) + 0.5, [*map(str, range(layers))], rotation=0, fontsize=7)
     axes.set(xlabel="head", ylabel="layer", title=title)
 
 

@@ -1,6 +1,7 @@
 """What the tickets say: stability (notebook 07), attention patterns (08), task overlap (09)."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -33,7 +34,7 @@ def survival_counts(counts: Mapping[str, tuple[np.ndarray, np.ndarray]], units: 
     for axes, (title, (observed, expected)) in zip(panels, counts.items(), strict=True):
         seeds = np.arange(len(observed))
         axes.bar(seeds, observed, color=BLUE, alpha=0.8, label="as it is")
-        style = {"color": "0.35", "marker": "o", "markersize": 4, "linewidth": 1}
+        style: dict[str, Any] = {"color": "0.35", "marker": "o", "markersize": 4, "linewidth": 1}
         axes.plot(seeds, expected, **style, label="masks drawn at random")
         axes.set_title(title, fontsize=9)
         axes.set(xlabel="seeds in which a unit survives", ylabel=units, xticks=seeds)
@@ -196,7 +197,7 @@ def excess(table: pd.DataFrame, label: str) -> Figure:
     }
     for text, (group, fill, edge) in groups.items():
         if group.any():
-            style = {"facecolor": fill, "edgecolor": edge, "s": 30, "zorder": 3}
+            style: dict[str, Any] = {"facecolor": fill, "edgecolor": edge, "s": 30, "zorder": 3}
             axes.scatter(table["excess"][group], heights[group], **style, label=text)
     axes.axvline(0, color="0.3", linestyle="--", linewidth=1)
     axes.set_yticks(heights, table["task"] + " · " + table["other task"], fontsize=8)

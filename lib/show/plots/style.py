@@ -23,7 +23,7 @@ def panels_of(
     figure, grid = plt.subplots(down, across, figsize=figsize, squeeze=False)
     for axes in grid.ravel()[count:]:
         axes.set_axis_off()
-    return figure, grid.ravel()[:count]
+    return figure, list(grid.ravel()[:count])
 
 
 def finish(figure: Figure) -> Figure:
@@ -47,7 +47,7 @@ def legend_beside(axes: Axes) -> None:
     axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1))
 
 
-def percent(value: float, _position: int) -> str:
+def percent(value: float, _position: float, /) -> str:
     """Format a share of an axis as a whole percentage."""
     return f"{value:.0%}"
 
