@@ -23,9 +23,7 @@ def main() -> int:
     first = {job.step: job for job in reversed(jobs)}  # of the first task and seed
     stale = [job.name for job in first.values() if not job.done]
     if stale:
-        print(
-            f"{', '.join(stale)}: not run with this code; run: python run_all.py --profile {PROFILE}"
-        )
+        print(f"{', '.join(stale)}: stale; run: python run_all.py --profile {PROFILE}")
         return 1
     for step, job in first.items():
         place = job.place
