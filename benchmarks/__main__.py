@@ -1,8 +1,10 @@
-"""All benchmarks, each in a process of its own, one after another; what they find goes to results.json.
+"""Run the benchmarks, each in a new process, and write their results to results.json.
 
-python -m benchmarks                      ten minutes on two cores; the rows of GLUE_DIR, or else those that pip brings
-python -m benchmarks memory search:whole  these only; the others' results stay
-python -m benchmarks table                what is in results.json, as the README shows it
+python -m benchmarks                      all but the long ones: ten minutes on two cores
+python -m benchmarks memory search:whole  only these; the results of the others stay
+python -m benchmarks table                print results.json as the table in the README
+
+The rows come from the folder GLUE_DIR, or else from packages that pip installs.
 """
 
 import json
@@ -18,12 +20,12 @@ from benchmarks.sides import Claim, run
 from lib.artefacts import store
 
 MODULES = ("finetuning", "search", "magnitude", "retraining", "patterns", "chain")
-LONGER = ("memory", "search:whole")  # only when asked for
+LONGER = ("memory", "search:whole")  # run only if they are named
 RESULTS = Path(__file__).with_name("results.json")
 
 
 def table(results: dict) -> str:
-    """The claims as the README shows them."""
+    """Return the claims as the Markdown table in the README."""
     lines = [
         "| | against | times as fast, median (range) | wanted | script |",
         "|---|---|---|---|---|",
@@ -37,15 +39,14 @@ def table(results: dict) -> str:
 
 
 def main(modules: list[str]) -> None:
-    """Measure, and write."""
+    """Run these benchmarks, and update results.json after each one."""
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"made": {}, "claims": {}}
     start = time.monotonic()
     spawn = multiprocessing.get_context("spawn")
     for module in modules:
-        with ProcessPoolExecutor(1, mp_context=spawn) as fresh:
-            results["claims"][module] = [
-                asdict(claim) for claim in fresh.submit(run, module).result()
-            ]
+        with ProcessPoolExecutor(1, mp_context=spawn) as new_process:
+            claims = new_process.submit(run, module).result()
+        results["claims"][module] = [asdict(claim) for claim in claims]
         results["made"][module] = {
             "rows": "GLUE_DIR" if os.environ.get("GLUE_DIR") else "pip",
             **store.environment(),

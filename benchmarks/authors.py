@@ -1,8 +1,9 @@
-"""The authors' algorithm, written anew from what their code does, for the benchmarks to measure against.
+"""The authors' algorithm, reimplemented from their code, for the benchmarks to compare with.
 
-Every row is padded to 128 tokens. A mask is a gate; nothing is ever removed. A search makes one pass over dev for the
-importance, in which attentions are kept and all weights get gradients, and another one to score. The rest (model,
-optimiser, attention, matrix products) is that of lib, so that only the algorithm differs.
+Every row is padded to 128 tokens. A mask only sets gates to 0; nothing is removed. Importance and
+score take separate passes over dev, and the importance pass keeps attentions and computes gradients
+of all weights. The model, optimiser, attention and matrix products are lib's, so only the algorithm
+differs.
 """
 
 from collections.abc import Iterator
@@ -20,29 +21,29 @@ from lib.pruning.masks import Mask
 from lib.pruning.search import Structured, drop_lowest, floor_of
 from lib.tickets.finetuned import FineTuned
 
-LENGTH = 128  # to which the rows are padded
-BATCH = 64  # in which dev is walked through
+LENGTH = 128  # tokens per row, with padding
+BATCH = 64  # rows per batch in passes over dev
 
 
 def padded(data: Encoded, indices) -> tuple[dict[str, Tensor], Tensor]:
-    """A batch as `Encoded.batch` gives it, but as long as the longest row may be."""
+    """Cut out a batch as `Encoded.batch` does, but pad every row to LENGTH tokens."""
     inputs, labels = data.batch(indices)
     missing = LENGTH - inputs["input_ids"].shape[1]
     fill = {"input_ids": data.pad_id}
     return {
-        n: nn.functional.pad(t, (0, missing), value=fill.get(n, 0)) for n, t in inputs.items()
+        name: nn.functional.pad(tensor, (0, missing), value=fill.get(name, 0))
+        for name, tensor in inputs.items()
     }, labels
 
 
 def fit(model: SentenceClassifier, data: Encoded, recipe: Recipe, seed: int) -> list[float]:
-    """Fine-tune in place; returns the mean loss of each epoch. The batches are those of `train.fit`."""
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": model.encoder.parameters()},
-            {"params": model.classifier.parameters(), "lr": recipe.learning_rate * recipe.head_factor},
-        ],
-        lr=recipe.learning_rate, eps=1e-8, weight_decay=0.0, fused=True,
-    )  # fmt: skip
+    """Fine-tune in place on the batches of `train.fit`; return the mean loss of each epoch."""
+    rate = recipe.learning_rate
+    groups = [
+        {"params": model.encoder.parameters()},
+        {"params": model.classifier.parameters(), "lr": rate * recipe.head_factor},
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=rate, eps=1e-8, weight_decay=0.0, fused=True)
     steps = recipe.epochs * -(-len(data) // recipe.batch_size)
     decay = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
     order, losses = torch.Generator().manual_seed(seed), []
@@ -63,43 +64,44 @@ def fit(model: SentenceClassifier, data: Encoded, recipe: Recipe, seed: int) -> 
     return losses
 
 
-def _walk(data: Encoded) -> Iterator[tuple[slice, dict[str, Tensor], Tensor]]:
+def _batches(data: Encoded) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
     for start in range(0, len(data), BATCH):
-        rows = range(start, min(start + BATCH, len(data)))
-        yield slice(rows.start, rows.stop), *padded(data, rows)
+        yield padded(data, range(start, min(start + BATCH, len(data))))
 
 
 def score(subject: FineTuned, mask: Mask) -> float:
-    """A subnetwork's score on dev, by gates."""
+    """Score a subnetwork on dev with gates."""
     logits = []
     with torch.no_grad(), gates.masked(subject.model, mask):
-        for _, inputs, _ in _walk(subject.dev):
+        for inputs, _ in _batches(subject.dev):
             logits.append(subject.model(**inputs).numpy())
     return subject.rescore(np.concatenate(logits))
 
 
 def measure(subject: FineTuned, mask: Mask) -> Importance:
-    """The mean over batches of |the gradient of the batch's mean loss|: one backward pass for gates and all weights."""
+    """Average |gradient of a batch's mean loss| over batches, as the estimator "per_batch" does.
+
+    Each batch takes one backward pass for the gates and all weights.
+    """
     model = subject.model.eval().requires_grad_(True)
-    head_gate, mlp_gate = (
-        torch.from_numpy(part.astype(np.float32)) for part in (mask.heads, mask.mlps)
+    head_mask, mlp_mask = (
+        torch.from_numpy(kept.astype(np.float32)) for kept in (mask.heads, mask.mlps)
     )
     heads, mlps, batches = 0.0, 0.0, 0
-    for _, inputs, labels in _walk(subject.dev):
-        gate = head_gate.clone().requires_grad_(), mlp_gate.clone().requires_grad_()
-        with gates.gated(model, *gate):
+    for inputs, labels in _batches(subject.dev):
+        head_gates = head_mask.clone().requires_grad_()
+        mlp_gates = mlp_mask.clone().requires_grad_()
+        with gates.gated(model, head_gates, mlp_gates):
             example_losses(model(**inputs, output_attentions=True), labels).mean().backward()
-        heads, mlps, batches = (
-            heads + gate[0].grad.abs().numpy(),
-            mlps + gate[1].grad.abs().numpy(),
-            batches + 1,
-        )
+        heads = heads + head_gates.grad.abs().numpy()
+        mlps = mlps + mlp_gates.grad.abs().numpy()
+        batches += 1
         model.zero_grad()
     return Importance(heads / batches * mask.heads, mlps / batches * mask.mlps)
 
 
 def search(subject: FineTuned, choices: Structured) -> list[Mask]:
-    """The masks tried by a joint search, in order: `by_importance` with two passes over dev a round."""
+    """Run a joint search as `by_importance` does; return the masks that it tries, in order."""
     mask = subject.full
     tried, measured = [mask], {}
     floor = floor_of(score(subject, mask), choices.keep)

@@ -1,6 +1,6 @@
-"""M-pruning at the size of BERT-base: rounds that are thresholds on one ordering, against torch's global pruning.
+"""Time m-pruning at the size of BERT-base: thresholds on one ordering against torch's pruning.
 
-python -m benchmarks.magnitude     BERT-base with random weights, 85 M of which can be pruned, one thread
+python -m benchmarks.magnitude     BERT-base with random weights, 85 M of them prunable, one thread
 """
 
 from collections.abc import Iterator
@@ -14,37 +14,36 @@ from benchmarks.sides import Claim, compare, show
 from lib.pruning import gates, search
 from lib.pruning.masks import WeightMask
 
-ROUNDS = 10  # of a search: ours counts once for all of them
+ROUNDS = 10  # rounds of a search; lib's ordering is made once for all of them
 
 
 def claims() -> Iterator[Claim]:
-    """A round, with its mask on the model."""
+    """Compare the time of a round: make a mask and put it on the model."""
     torch.manual_seed(0)
-    model, other = BertModel(BertConfig()), BertModel(BertConfig())
-    other.load_state_dict(model.state_dict())
-    layers = gates.encoder_layers(other)
+    model, torch_pruned = BertModel(BertConfig()), BertModel(BertConfig())
+    torch_pruned.load_state_dict(model.state_dict())
+    layers = gates.encoder_layers(torch_pruned)
     targets = [(layer.get_submodule(path), "weight") for layer in layers for path in gates.LINEARS]
-    weights = {
-        n: p for n, p in model.named_parameters() if n in set(gates.prunable([n], "weights"))
-    }
+    prunable = set(gates.prunable(dict(model.named_parameters()), "weights"))
+    weights = {name: p for name, p in model.named_parameters() if name in prunable}
 
-    def rounds() -> list[WeightMask]:
+    def all_rounds() -> list[WeightMask]:
         order = search.Ordering(
             {name: parameter.detach().numpy() for name, parameter in weights.items()}
         )
-        left, found = order.size, []
+        left, masks = order.size, []
         for _ in range(ROUNDS):
             left -= round(0.1 * left)
-            found.append(order.keep(left))
-            with gates.masked(model, found[-1]):
+            masks.append(order.keep(left))
+            with gates.masked(model, masks[-1]):
                 pass
-        return found
+        return masks
 
-    turns = iter(range(ROUNDS))
+    numbers = iter(range(ROUNDS))
 
     def one_round() -> tuple[int, list[np.ndarray]]:
         torch_prune.global_unstructured(targets, torch_prune.L1Unstructured, amount=0.1)
-        return next(turns), [linear.weight_mask.numpy() for linear, _ in targets]
+        return next(numbers), [linear.weight_mask.numpy() for linear, _ in targets]
 
     def same(ours: list[WeightMask], theirs: tuple[int, list[np.ndarray]]) -> bool:
         number, masks = theirs
@@ -56,7 +55,7 @@ def claims() -> Iterator[Claim]:
     yield compare(
         "a round of m-pruning at BERT-base size",
         "torch.nn.utils.prune.global_unstructured",
-        rounds,
+        all_rounds,
         one_round,
         same,
         wanted=10,

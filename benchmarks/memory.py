@@ -1,7 +1,8 @@
-"""How much memory a run takes, and a search at the size of BERT-base.
+"""Measure the memory that a search at the size of BERT-base takes, or the default run.
 
-python -m benchmarks.memory             BERT-base with random weights: 64 rows of 128 tokens, in one batch and in lib's
-python -m benchmarks.memory default     the default run, all processes together, while it does what is not done yet
+python -m benchmarks.memory             BERT-base with random weights: 64 rows of 128 tokens, in one
+                                        batch, then in batches of lib's size
+python -m benchmarks.memory default     run_all, all its processes together; it skips finished jobs
 """
 
 import multiprocessing
@@ -32,16 +33,25 @@ GIB = 2**30
 
 
 def claims() -> Iterator[Claim]:
-    """GiB of a search, each in a process of its own."""
+    """Measure the peak of a search in GiB, in a new process for each batch size."""
     for batch in (ROWS, evaluation_batch_size(torch.device("cpu"))):
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             peak = pool.apply(peak_of_search, (batch,))
-        what = f"GiB, s-pruning search, BERT-base, {ROWS} rows of {TOKENS} tokens, in batches of {batch}"
-        yield Claim(what, "its process at most", peak, peak, peak)
+        yield Claim(
+            f"GiB, s-pruning search, BERT-base, {ROWS} rows of {TOKENS} tokens, "
+            f"in batches of {batch}",
+            "its process at most",
+            peak,
+            peak,
+            peak,
+        )
 
 
 def peak_of_search(batch: int) -> float:
-    """The greatest resident size, in GiB, of this process after a joint search of few rounds; the first takes most."""
+    """Run a joint search in this process; return the peak of its resident memory in GiB.
+
+    The search has few rounds, since the first one needs the most memory.
+    """
     torch.set_num_threads(1)
     importance.evaluation_batch_size = lambda _device: batch
     encoder, draw = BertModel(BertConfig()), np.random.default_rng(0)
@@ -56,29 +66,33 @@ def peak_of_search(batch: int) -> float:
 
 
 def peak_of(command: Sequence[str], every: float = 0.5, **options) -> float:
-    """Run a command; the most memory, in GiB, that its processes took together, what they share counted once."""
-    peak, over = 0, threading.Event()
+    """Run a command; return the peak memory of all its processes together, in GiB.
+
+    Memory that processes share counts once.
+    every: seconds between two measurements
+    options: passed to subprocess.Popen
+    Raises RuntimeError if the command fails.
+    """
+    peak, ended = 0, threading.Event()
     process = subprocess.Popen(command, **options)
 
     def watch():
         nonlocal peak
-        while not over.wait(every):
+        while not ended.wait(every):
             now = 0
-            with suppress(psutil.Error):  # processes come and go
-                for one in (
-                    psutil.Process(process.pid),
-                    *psutil.Process(process.pid).children(recursive=True),
-                ):
-                    now += one.memory_full_info().pss
+            with suppress(psutil.Error):  # a process may end while it is measured
+                parent = psutil.Process(process.pid)
+                for member in (parent, *parent.children(recursive=True)):
+                    now += member.memory_full_info().pss
             peak = max(peak, now)
 
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
         if process.wait():
-            raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
+            raise RuntimeError(f"{' '.join(command)} ended with exit status {process.returncode}")
     finally:
-        over.set()
+        ended.set()
         watcher.join()
     return peak / GIB
 

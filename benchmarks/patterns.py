@@ -1,4 +1,4 @@
-"""How the classifier of attention maps is kept short: the layout of its images, and maps that are not padded.
+"""Time the classifier of attention maps: channels last in memory, and maps without padding.
 
 python -m benchmarks.patterns     random maps, one thread
 """
@@ -15,29 +15,31 @@ TOKENS, MAPS = 27, 72  # about the length of an SST-2 dev row; the heads of Mini
 
 
 def claims() -> Iterator[Claim]:
-    """Classifying one example's maps."""
+    """Compare ways to classify all maps of one example."""
     maps = np.random.default_rng(0).random((MAPS, TOKENS, TOKENS)).astype(np.float32)
     padded = np.zeros((MAPS, patterns.SIZE, patterns.SIZE), np.float32)
     padded[:, :TOKENS, :TOKENS] = maps
-    new = lambda: patterns.PatternClassifier(torch.Generator().manual_seed(0)).eval()  # noqa: E731
-    model, plain = new(), new().to(memory_format=torch.contiguous_format)
 
-    def by_default():
+    def new_classifier():
+        return patterns.PatternClassifier(torch.Generator().manual_seed(0)).eval()
+
+    model = new_classifier()
+    channels_first = new_classifier().to(memory_format=torch.contiguous_format)
+
+    def classify():
+        return patterns.classify(model, maps)
+
+    def classify_channels_first():
         with torch.no_grad():
             scaled = torch.from_numpy(maps / maps.max((1, 2), keepdims=True)).unsqueeze(1)
-            return (
-                plain.classes(plain.features(scaled).mean((-1, -2), keepdim=True))
-                .flatten(1)
-                .argmax(-1)
-                .numpy()
-            )
+            features = channels_first.features(scaled).mean((-1, -2), keepdim=True)
+            return channels_first.classes(features).flatten(1).argmax(-1).numpy()
 
-    classify = lambda: patterns.classify(model, maps)  # noqa: E731
     yield compare(
         "classifying maps, channels last",
         "channel by channel",
         classify,
-        by_default,
+        classify_channels_first,
         np.array_equal,
     )
     yield compare(

@@ -1,4 +1,6 @@
-"""What training saves: words that do not occur, units that are masked, products by other routes; what an m-mask costs.
+"""Time what makes training faster, and what an m-mask costs.
+
+Faster: leave out words that do not occur, remove masked units, multiply by oneDNN or in bf16.
 
 python -m benchmarks.retraining     MiniLM, 128 rows of SST-2, batches of 16, one thread
 """
@@ -23,7 +25,7 @@ RECIPE = recipe(epochs=1, precision="float32")
 
 
 class AllWords:
-    """In place of vocabulary.OccurringWords: the whole table of word embeddings, used or not."""
+    """Replaces vocabulary.OccurringWords: trains with the whole table of word embeddings."""
 
     def __init__(self, *_):
         pass
@@ -35,65 +37,65 @@ class AllWords:
 
 
 class Packed(baselines.WordVectors):
-    """In place of baselines.WordVectors: one bidirectional LSTM over packed rows, with the weights of the two."""
+    """Replaces baselines.WordVectors: one bidirectional LSTM, same weights, on packed rows."""
 
     def forward(self, words, lengths):
-        one, other = self.lstms
-        with torch.random.fork_rng():  # drawing weights must not change what dropout draws
-            both = nn.LSTM(
+        forwards, backwards = self.lstms
+        with torch.random.fork_rng():  # new weights are drawn, which must not change dropout
+            lstm = nn.LSTM(
                 self.table.embedding_dim, baselines.STATES, batch_first=True, bidirectional=True
             )
-        for name, parameter in one.named_parameters():
-            setattr(both, name, parameter)
-            setattr(both, f"{name}_reverse", getattr(other, name))
+        for name, parameter in forwards.named_parameters():
+            setattr(lstm, name, parameter)
+            setattr(lstm, f"{name}_reverse", getattr(backwards, name))
         packed = pack_padded_sequence(
             self.table(words), lengths, batch_first=True, enforce_sorted=False
         )
-        states, _ = pad_packed_sequence(both(packed)[0], batch_first=True, padding_value=-torch.inf)
+        states, _ = pad_packed_sequence(lstm(packed)[0], batch_first=True, padding_value=-torch.inf)
         return states.amax(1)
 
 
 def claims() -> Iterator[Claim]:
-    """Each saving by itself, in float32."""
+    """Compare training with and without each of these, one at a time, in float32."""
     subject = minilm("SST-2", 128, 1)
     model, rows, occurring = subject.model, subject.train, train.OccurringWords
     draw, half = np.random.default_rng(0), half_the_units()
     prunable = set(gates.prunable(dict(model.named_parameters())))
-    half_the_weights = {
-        n: draw.random(p.shape) < 0.5 for n, p in model.named_parameters() if n in prunable
-    }
-    weights = WeightMask.of(half_the_weights)
+    half_the_weights = WeightMask.of(
+        {n: draw.random(p.shape) < 0.5 for n, p in model.named_parameters() if n in prunable}
+    )
 
-    def fit(start=model, words=occurring, keep=None, mask=None, how=RECIPE):
+    def fit(start=model, words=occurring, keep=None, mask=None, with_recipe=RECIPE):
         train.OccurringWords, trained = words, copy.deepcopy(start)
         with gates.masked(trained, mask or Mask.full(*gates.shape(start))):
-            return train.fit(trained, rows, how, 0, keep=keep)
+            return train.fit(trained, rows, with_recipe, 0, keep=keep)
 
-    alike = lambda ours, theirs: np.allclose(ours, theirs, rtol=1e-2)  # noqa: E731
+    def same_losses(ours, theirs):
+        return np.allclose(ours, theirs, rtol=1e-2)
+
     small = compact(model, half)
     yield compare(
         "retraining half the heads and MLPs, the rest removed",
         "the rest masked",
         lambda: fit(small),
         lambda: fit(mask=half),
-        lambda ours, theirs: np.allclose(
-            ours, theirs, rtol=0.2
-        ),  # dropout draws differ: half the MLPs draw none
+        # loose, since dropout differs: removed MLPs draw no random numbers for it
+        lambda ours, theirs: np.allclose(ours, theirs, rtol=0.2),
         wanted=1.8,
     )
     yield compare(
         "training with half the weights kept at 0",
         "without a mask, in times its time",
-        lambda: fit(keep=weights),
+        lambda: fit(keep=half_the_weights),
         fit,
         wanted=1.1,
         at_most=True,
     )
     yield compare(
-        "training the words that occur", "all words", fit, lambda: fit(words=AllWords), alike
+        "training the words that occur", "all words", fit, lambda: fit(words=AllWords), same_losses
     )
 
-    def by(precision):
+    def fit_with(precision):
         torch.backends.mkldnn.matmul.fp32_precision = precision
         return fit()
 
@@ -101,31 +103,35 @@ def claims() -> Iterator[Claim]:
         yield compare(
             "training, products by oneDNN",
             "torch's default",
-            lambda: by("bf16"),
-            lambda: by("ieee"),
-            alike,
+            lambda: fit_with("bf16"),  # selects oneDNN, without rounding: see lib.model.device
+            lambda: fit_with("ieee"),
+            same_losses,
         )
-        by("bf16")
+        fit_with("bf16")  # use oneDNN again from here on
     if multiplies_bf16(model.device):
         mixed = recipe(epochs=1, precision="mixed")
         yield compare(
-            "training, products in bf16", "in float32", lambda: fit(how=mixed), fit, alike
+            "training, products in bf16",
+            "in float32",
+            lambda: fit(with_recipe=mixed),
+            fit,
+            same_losses,
         )
-    yield from bilstm(subject)
+    yield bilstm(subject)
 
 
-def bilstm(subject) -> Iterator[Claim]:
-    """A BiLSTM over padded rows against packed ones, with frozen embeddings."""
+def bilstm(subject) -> Claim:
+    """Compare a BiLSTM on padded rows with one on packed rows, with frozen embeddings."""
     table = vocabulary.word_embeddings(subject.model)
 
-    def fit(vectors):
+    def fit(word_vectors):
         model = baselines.Baseline("BiLSTM", table, False, False, 102, 2, 0)
-        model.encoder.__class__ = vectors
+        model.encoder.__class__ = word_vectors
         return train.fit(
             model, subject.train, recipe(epochs=1, learning_rate=2e-3, precision="float32"), 0
         )
 
-    yield compare(
+    return compare(
         "BiLSTM over padded rows, each direction an LSTM",
         "packed rows, both in one",
         lambda: fit(baselines.WordVectors),

@@ -1,6 +1,6 @@
-"""S-pruning: the search for a subnetwork, its importance passes, and models that are physically smaller.
+"""Time s-pruning: the search for a subnetwork, its importance passes, and compact models.
 
-python -m benchmarks.search           MiniLM, 64 dev rows, one thread; the rows of GLUE_DIR, or those that pip brings
+python -m benchmarks.search           MiniLM, 64 dev rows, one thread; rows from GLUE_DIR or pip
 python -m benchmarks search:whole     searches on whole dev sets: half an hour
 """
 
@@ -26,16 +26,16 @@ CHOICES = Structured(estimator="per_batch")
 
 
 def claims() -> Iterator[Claim]:
-    """Search, importance, forward pass."""
-    subject = tuned(TASKS[0], 512, 64, epochs=2)
-    yield searches(TASKS[0], subject)  # the other's rows are long: `whole` measures both
+    """Compare a search, importance passes on each task, and a forward pass."""
+    # MRPC's rows are long, so its search is only in `whole`.
+    yield compare_searches(TASKS[0], fine_tuned(TASKS[0], 512, 64, epochs=2))
     for task in TASKS:
         subject = minilm(task, 512, 64)
-        yield from importance_passes(task, subject)
+        yield from compare_importance_passes(task, subject)
     half = half_the_units()
     small = compact(subject.model, half)
 
-    def masked():
+    def predict_masked():
         with gates.masked(subject.model, half):
             return train.predict(subject.model, subject.dev)
 
@@ -43,38 +43,38 @@ def claims() -> Iterator[Claim]:
         "forward pass, half the heads and MLPs removed",
         "the same ones masked",
         lambda: train.predict(small, subject.dev),
-        masked,
+        predict_masked,
         same=lambda ours, theirs: np.allclose(ours, theirs, atol=1e-3),
         wanted=1.6,
     )
 
 
 def whole() -> Iterator[Claim]:
-    """Searches on whole dev sets, of models that have learned what these rows can teach them."""
+    """Compare searches on whole dev sets, with models that are trained longer, on more rows."""
     for task in TASKS:
-        yield searches(task, tuned(task, 1500, None, epochs=3))
+        yield compare_searches(task, fine_tuned(task, 1500, None, epochs=3))
 
 
-def tuned(task: str, train_rows: int, dev_rows: int | None, epochs: int) -> FineTuned:
-    """MiniLM, fine-tuned, so that there is something to lose."""
+def fine_tuned(task: str, train_rows: int, dev_rows: int | None, epochs: int) -> FineTuned:
+    """Fine-tune MiniLM, so that pruning has a score to lose."""
     subject = minilm(task, train_rows, dev_rows)
     train.fit(subject.model, subject.train, recipe(epochs=epochs), 0)
     return subject
 
 
-def own_copy(subject: FineTuned) -> FineTuned:
-    """For the authors' side: asking for attentions leaves hooks in a model."""
+def copy_for_authors(subject: FineTuned) -> FineTuned:
+    """Copy a subject for the authors' side, which leaves hooks in its model (attentions)."""
     return replace(subject, model=copy.deepcopy(subject.model))
 
 
-def searches(task: str, subject: FineTuned) -> Claim:
-    """A joint search, each side once."""
-    theirs = own_copy(subject)
+def compare_searches(task: str, subject: FineTuned) -> Claim:
+    """Compare one joint search on each side."""
+    copied = copy_for_authors(subject)
     return compare(
         f"s-pruning search on {task}, {len(subject.dev)} dev rows",
         "padded, with gradients of weights, attentions kept",
         lambda: search(subject),
-        lambda: authors.search(theirs, CHOICES),
+        lambda: authors.search(copied, CHOICES),
         same=lambda ours, theirs: ours == theirs,
         wanted=6,
         turns=1,
@@ -83,7 +83,7 @@ def searches(task: str, subject: FineTuned) -> Claim:
 
 
 def search(subject: FineTuned, choices: Structured = CHOICES) -> list:
-    """The masks tried by lib's joint search, in order."""
+    """Run lib's joint search; return the masks that it tries, in order."""
     layers, heads = subject.full.heads.shape
 
     def measure(mask, floor):
@@ -95,16 +95,22 @@ def search(subject: FineTuned, choices: Structured = CHOICES) -> list:
     return [r.mask for r in by_importance(subject.full, measure, "joint", choices).rounds]
 
 
-def importance_passes(task: str, subject: FineTuned) -> Iterator[Claim]:
-    """Exact per-example importance against the authors' pass, and against one example at a time."""
-    theirs = own_copy(subject)
-    measure = lambda: importance.measure(subject.model, subject.dev, subject.full).gradients  # noqa: E731
-    flat = lambda scores: np.concatenate([scores.heads.ravel(), scores.mlps])  # noqa: E731
+def compare_importance_passes(task: str, subject: FineTuned) -> Iterator[Claim]:
+    """Compare exact per-example importance with the authors' pass, and with one row at a time."""
+    copied = copy_for_authors(subject)
+
+    def measure():
+        return importance.measure(subject.model, subject.dev, subject.full).gradients
+
+    def measure_as_authors():
+        scores = authors.measure(copied, subject.full)
+        return np.concatenate([scores.heads.ravel(), scores.mlps])
+
     yield compare(
         f"per-example importance on {task}",
         "gradients of batches and of all weights, padded",
         measure,
-        lambda: flat(authors.measure(theirs, subject.full)),
+        measure_as_authors,
         same=lambda ours, theirs: np.allclose(per_batch(ours), theirs, rtol=1e-2, atol=1e-5),
         wanted=3,
         warm=True,
@@ -123,19 +129,18 @@ def importance_passes(task: str, subject: FineTuned) -> Iterator[Claim]:
 
 
 def one_by_one(subject: FineTuned) -> np.ndarray:
-    """Every example's gate gradients [rows, units] from a backward pass of its own, without padding."""
+    """Compute gate gradients [rows, units] with one backward pass per row, without padding."""
     model, gradients = subject.model.eval().requires_grad_(False), []
     for row in range(len(subject.dev)):
         heads, mlps = (
-            torch.ones(part.shape, requires_grad=True)
-            for part in (subject.full.heads, subject.full.mlps)
+            torch.ones(kept.shape, requires_grad=True)
+            for kept in (subject.full.heads, subject.full.mlps)
         )
         inputs, labels = subject.dev.batch([row])
         with gates.gated(model, heads, mlps):
-            found = torch.autograd.grad(
-                example_losses(model(**inputs), labels).sum(), (heads, mlps)
-            )
-        gradients.append(torch.cat([part.ravel() for part in found]).numpy())
+            loss = example_losses(model(**inputs), labels).sum()
+            gate_gradients = torch.autograd.grad(loss, (heads, mlps))
+        gradients.append(torch.cat([gradient.ravel() for gradient in gate_gradients]).numpy())
     model.requires_grad_(True)
     return np.stack(gradients)
 

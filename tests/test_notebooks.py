@@ -1,4 +1,4 @@
-"""The rules that every notebook keeps."""
+"""Every notebook follows the same rules."""
 
 import json
 import re
@@ -21,7 +21,7 @@ def source(cell):
     return "".join(cell["source"])
 
 
-def test_the_parts_of_a_notebook_are_there_in_order(step):
+def test_a_notebook_has_all_its_parts_in_order(step):
     text = "\n".join(source(cell) for cell in cells(step, "markdown"))
     parts = [
         "By the end you will have shown",
@@ -34,10 +34,10 @@ def test_the_parts_of_a_notebook_are_there_in_order(step):
         "Your turn",
     ]
     places = [text.find(part) for part in parts]
-    assert -1 not in places, parts[places.index(-1)]
+    assert -1 not in places, f"the notebook has no part {parts[places.index(-1)]!r}"
     assert places[:5] == sorted(places[:5]) and places[6] < places[7]
     assert "<details>" in text and '> "' in text, (
-        "an answer to unfold, the paper's words in a quotation"
+        "the notebook needs an answer to unfold and a quotation from the paper"
     )
 
 
@@ -49,32 +49,30 @@ def test_cells_are_short_and_prose_and_code_alternate(step):
     assert 18 <= len(kinds) <= 40
 
 
-def test_parameters_are_plain_and_setup_follows(step):
+def test_parameters_come_first_and_setup_follows(step):
     code = cells(step, "code")
-    assert code[0]["metadata"].get("tags") == ["parameters"] and "setup" in code[1]["metadata"].get(
-        "tags", []
-    )
+    assert code[0]["metadata"].get("tags") == ["parameters"]
+    assert "setup" in code[1]["metadata"].get("tags", [])
     assert {"profile"} <= set(parameter_names(step))
     assert len(source(code[0]).splitlines()) <= 8
 
 
-def test_exercises_do_not_raise_and_sources_are_checked(step):
+def test_exercises_are_checked_and_so_are_the_sources_shown(step):
     code = cells(step, "code")
     exercises = [cell for cell in code if "exercise" in cell["metadata"].get("tags", [])]
     assert exercises and all("teach.check(" in source(cell) for cell in exercises)
     for cell in code:
-        shows = "teach.show_source(" in source(cell)
-        assert shows == ("nbval-check-output" in cell["metadata"].get("tags", []))
-        if shows:
-            assert cell["outputs"], "its stored output is what nbval compares lib with"
-    assert "assert" in " ".join(map(source, code)), "by hand equals lib"
-
-
-def test_no_widgets_no_installation_no_machine(step):
-    assert "widgets" not in NOTEBOOKS[step]["metadata"]
-    everything = json.dumps(NOTEBOOKS[step])
-    assert not re.search(
-        r"pip install|%pip|!|/(home|root|work)/",
-        "".join(source(c) for c in cells(step, "code")).replace("!=", ""),
+        shows_source = "teach.show_source(" in source(cell)
+        assert shows_source == ("nbval-check-output" in cell["metadata"].get("tags", []))
+        if shows_source:
+            assert cell["outputs"], "nbval needs a stored output to compare lib's source with"
+    assert "assert" in " ".join(map(source, code)), (
+        "the notebook must assert that its version by hand equals lib's"
     )
-    assert not re.search(r"/(home|root|work|tmp)/", everything)
+
+
+def test_nothing_in_a_notebook_depends_on_one_machine(step):
+    assert "widgets" not in NOTEBOOKS[step]["metadata"]
+    code = "".join(source(cell) for cell in cells(step, "code")).replace("!=", "")
+    assert not re.search(r"pip install|%pip|!|/(home|root|work)/", code)
+    assert not re.search(r"/(home|root|work|tmp)/", json.dumps(NOTEBOOKS[step]))

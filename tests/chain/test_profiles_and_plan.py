@@ -1,3 +1,5 @@
+"""Profiles, changes to them on the command line, and the plan that follows from a profile."""
+
 import dataclasses
 import re
 
@@ -11,12 +13,11 @@ from chain.profiles import ConfigError
 from lib.artefacts.fingerprint import ROOT
 from lib.tickets.subnetworks import Retraining
 
-
-def parse(text, where):
-    return profiles.checked(profiles.parsed(text, where), where)
-
-
 GOOD = (ROOT / "params" / "smoke.yaml").read_text()
+
+
+def parse(text):
+    return profiles.checked(profiles.parsed(text, "my.yaml"), "my.yaml")
 
 
 @pytest.mark.parametrize("name", profiles.names())
@@ -36,10 +37,10 @@ def test_the_paper_profile_is_the_published_protocol():
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
-        ("task: [RTE]", "there: unknown key 'task'; did you mean 'tasks'?"),
-        ("tasks: [SST2]", "there: tasks.0: there is no task 'SST2'; did you mean 'SST-2'?"),
+        ("task: [RTE]", "my.yaml: unknown key 'task'; did you mean 'tasks'?"),
+        ("tasks: [SST2]", "my.yaml: tasks.0: there is no task 'SST2'; did you mean 'SST-2'?"),
         ("tasks: [cola]", "did you mean 'CoLA'?"),
         ("tasks: []", "at least 1"),
         ("seeds: [1, 2, 1]", "seeds: 1 is listed twice"),
@@ -68,24 +69,24 @@ def test_the_paper_profile_is_the_published_protocol():
             "magnitude: {step: 1e-1}",
             "magnitude.step is '1e-1', but must be a valid number; YAML reads 2e-5 as text",
         ),
-        ("[", "there is not valid YAML"),
+        ("[", "my.yaml is not valid YAML"),
     ],
 )
-def test_a_mistake_is_named_with_the_nearest_right_word(change, said):
+def test_a_mistake_in_a_profile_gets_a_message_that_helps(change, message):
     key = change.split(":")[0]
     text = re.sub(rf"(?m)^{re.escape(key)}:.*\n", "", GOOD) + change + "\n"
     with pytest.raises(ConfigError) as mistake:
-        parse(text, "there")
-    assert said in str(mistake.value)
+        parse(text)
+    assert message in str(mistake.value)
 
 
-def test_a_missing_key_and_a_wrong_profile():
+def test_missing_keys_and_unknown_profiles_are_named():
     with pytest.raises(ConfigError, match="the key 'encoder' is missing"):
-        parse(GOOD.replace("encoder: tiny", ""), "there")
+        parse(GOOD.replace("encoder: tiny", ""))
     with pytest.raises(ConfigError, match="no profile 'quik'; did you mean 'quick'"):
         profiles.read("quik")
     with pytest.raises(ConfigError, match="must be a list"):
-        parse("quick", "there")
+        parse("quick")
 
 
 def jobs(**changes):
@@ -93,23 +94,19 @@ def jobs(**changes):
     return planning.plan(run_all.CHAIN, "smoke", profile, {"encoder": "e", "SST-2": "r"})
 
 
-def test_a_plan_has_every_job_after_what_it_reads(outputs):
+def test_every_job_in_a_plan_comes_after_the_jobs_that_it_reads(outputs):
     plan = jobs(tasks=["SST-2", "RTE"], seeds=[1, 2])
     assert len(plan) == 4 * 4 + 5
     for position, job in enumerate(plan):
         assert all(plan.index(read) < position for read in job.reads)
         assert set(job.parameters) == set(planning.parameter_names(job.step))
-    assert [len(job.reads) for job in plan] == [0] * 4 + [1] * 8 + [12] + [1 + 1 + 2] * 4 + [
-        4,
-        8,
-        8,
-        4,
-    ]
+    reads = [0] * 4 + [1] * 8 + [12] + [1 + 1 + 2] * 4 + [4, 8, 8, 4]
+    assert [len(job.reads) for job in plan] == reads
     retraining = next(job for job in plan if job.name == "05_retrain_tickets-RTE-seed_2")
     assert [read.name for read in retraining.reads] == [
         "01_finetune-RTE-seed_2",
         "02_magnitude_pruning-RTE-seed_2",
-        "03_structured_pruning-RTE-seed_1",  # the super-survivors are those of all seeds
+        "03_structured_pruning-RTE-seed_1",  # super-survivors are counted over all seeds
         "03_structured_pruning-RTE-seed_2",
     ]
     assert plan[4].parameters == {
@@ -120,22 +117,17 @@ def test_a_plan_has_every_job_after_what_it_reads(outputs):
     } | {"magnitude": dataclasses.asdict(profiles.read("smoke").magnitude)}
 
 
-def test_fingerprints_pass_on_what_changes_upstream(outputs):
-    base = {job.name: job.place.fingerprint for job in jobs()}
-    changed = {job.name: job.place.fingerprint for job in jobs(train_rows=10)}
+def test_a_change_alters_the_fingerprints_of_all_jobs_that_depend_on_it(outputs):
+    def fingerprints(**changes):
+        return {job.name: job.place.fingerprint for job in jobs(**changes)}
+
+    base, changed = fingerprints(), fingerprints(train_rows=10)
     assert all(base[name] != changed[name] for name in base)
-    only_03 = {job.name: job.place.fingerprint for job in jobs(modes=["joint"])}
-    assert {name[:2] for name in base if base[name] != only_03[name]} == {
-        "03",
-        "04",
-        "05",
-        "06",
-        "07",
-        "08",
-        "09",
-    }
-    only_05 = {job.name: job.place.fingerprint for job in jobs(retraining=Retraining(longer=4))}
-    assert {name[:2] for name in base if base[name] != only_05[name]} == {"05", "06"}
+    from_03 = fingerprints(modes=["joint"])
+    steps = {name[:2] for name in base if base[name] != from_03[name]}
+    assert steps == {"03", "04", "05", "06", "07", "08", "09"}
+    from_05 = fingerprints(retraining=Retraining(longer=4))
+    assert {name[:2] for name in base if base[name] != from_05[name]} == {"05", "06"}
 
 
 def test_selecting_notebooks(outputs):
@@ -158,20 +150,17 @@ def test_narrowing_on_the_command_line():
         run_all.narrowed(profile, None, "1,x")
 
 
-def test_settings_change_a_profile_and_the_folder_of_its_results(outputs):
+def test_settings_change_a_profile_and_its_results_folder(outputs):
     chosen = choose("quick", ["structured.estimator=running", "train_rows=1000", "seeds=[7, 8]"])
     assert chosen.name == "quick+seeds=7,8+estimator=running+train_rows=1000"
     assert chosen.profile.structured.estimator == "running"
     assert (chosen.profile.train_rows, chosen.profile.seeds) == (1000, [7, 8])
     same = choose("quick", ["train_rows=1000", "structured={estimator: running}", "seeds=[7,8]"])
     assert same.name == chosen.name, "the order of the settings makes no difference"
-    plain = choose("quick", ["train_rows=256", "structured.step=0.1"])
-    assert plain.name == "quick" and not plain.derived, "these are its own values"
-    by_step = choose("quick", ["structured.step=0.2"]), choose("quick", ["magnitude.step=0.2"])
-    assert [one.name for one in by_step] == [
-        "quick+structured.step=0.2",
-        "quick+magnitude.step=0.2",
-    ]
+    unchanged = choose("quick", ["train_rows=256", "structured.step=0.1"])
+    assert unchanged.name == "quick" and not unchanged.derived, "quick has these values already"
+    for setting in ("structured.step=0.2", "magnitude.step=0.2"):
+        assert choose("quick", [setting]).name == f"quick+{setting}"
     assert choose("quick", ["dev_rows=null"]).name == "quick+dev_rows=null"
     folders = [choose("quick", [f"annotated_dir={path}"]).name for path in ("/a/b", "/a-b")]
     assert folders[0] != folders[1] and not any("/" in folder for folder in folders)
@@ -193,7 +182,7 @@ def test_settings_change_a_profile_and_the_folder_of_its_results(outputs):
         (["tasks=[RTE"], "'[RTE' is not a YAML value"),
     ],
 )
-def test_a_mistake_in_a_setting_is_one_sentence(settings, message, outputs):
+def test_a_mistake_in_a_setting_gets_a_message_of_one_line(settings, message, outputs):
     with pytest.raises(ConfigError) as mistake:
         choose("quick", settings)
     assert message in str(mistake.value) and "\n" not in str(mistake.value)
@@ -215,7 +204,9 @@ def test_results_of_two_profiles_never_share_a_folder(outputs):
     ):
         choose("quick", ["train_rows=2000"], "mine")
     again = choose("mine")
-    assert (again.name, again.profile) == ("mine", mine.profile), "its name runs it again"
+    assert (again.name, again.profile) == ("mine", mine.profile), (
+        "a run under another name can be repeated by that name"
+    )
     assert choose("mine", ["dev_rows=64"]).name == "mine+dev_rows=64"
 
 

@@ -1,4 +1,4 @@
-"""Jobs on workers: what fails, what dies, what goes on. The notebooks here are a line long."""
+"""Jobs on workers: failures, killed processes, the order of jobs, estimates, and run_all itself."""
 
 import gzip
 import os
@@ -22,14 +22,14 @@ from chain.probe import Speed
 from lib.artefacts.fingerprint import ROOT
 from lib.artefacts.store import Place
 
-DIE_ONCE = """
+KILL_ONCE = """
 import os, pathlib, signal, ipykernel, psutil
-mark = pathlib.Path("{mark}")
-if not mark.exists():
-    mark.touch()
+killed_before = pathlib.Path("{mark}")
+if not killed_before.exists():
+    killed_before.touch()
     os.kill({victim}, signal.SIGKILL)
 """
-# a warm kernel's parent is the nursery, which is run_all's child, as the workers are
+# The parent of a warm kernel is the nursery. Nursery and workers are children of one process.
 WORKER = """next(
         process.pid
         for process in psutil.Process(os.getppid()).parent().children()
@@ -37,7 +37,7 @@ WORKER = """next(
     )"""
 
 
-def order(folder, name, source):
+def one_cell_notebook(folder, name, source):
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
     nbformat.write(notebook, folder / f"{name}.ipynb")
     return JobSpec(
@@ -45,70 +45,75 @@ def order(folder, name, source):
     )
 
 
-def run(orders, workers=2):
-    began = []
+def run(specs, workers=2):
+    begun = []
     with Cluster(None, workers, 1) as cluster:
-        outcomes = {outcome.name: outcome for outcome in cluster.run(orders, began.append)}
-        time.sleep(0.5)  # what workers announce travels by another way than their results
-    return outcomes, began
+        outcomes = {outcome.name: outcome for outcome in cluster.run(specs, begun.append)}
+        time.sleep(0.5)  # events of begun jobs may arrive later than results
+    return outcomes, begun
 
 
-def test_a_failure_stops_only_what_reads_it(tmp_path):
-    outcomes, began = run(
+def test_a_failure_stops_only_the_jobs_that_read_it(tmp_path):
+    outcomes, begun = run(
         [
-            (order(tmp_path, "good", "print(1)"), []),
-            (order(tmp_path, "bad", "a = 1\nraise ValueError('this went wrong')"), []),
-            (order(tmp_path, "after-good", "1"), ["good"]),
-            (order(tmp_path, "after-bad", "1"), ["good", "bad"]),
+            (one_cell_notebook(tmp_path, "good", "print(1)"), []),
+            (one_cell_notebook(tmp_path, "bad", "a = 1\nraise ValueError('this went wrong')"), []),
+            (one_cell_notebook(tmp_path, "after-good", "1"), ["good"]),
+            (one_cell_notebook(tmp_path, "after-bad", "1"), ["good", "bad"]),
         ]
     )
     states = {name: outcome.state for name, outcome in outcomes.items()}
     assert states == {"good": "done", "bad": "failed", "after-good": "done", "after-bad": "skipped"}
     assert outcomes["bad"].message == "ValueError: this went wrong"
-    assert "bad" in outcomes["after-bad"].message and "after-bad" not in began
+    assert "bad" in outcomes["after-bad"].message and "after-bad" not in begun
     assert "this went wrong" in (tmp_path / "done" / "bad.ipynb").read_text(), (
-        "the copy shows how far it came"
+        "the executed copy must show where the notebook failed"
     )
 
 
-def test_the_first_of_the_list_that_can_run_is_next(tmp_path):
-    first, last, after = (order(tmp_path, name, "1") for name in ("first", "last", "after"))
-    _, began = run([(first, []), (after, ["first"]), (last, [])], workers=1)
-    assert began == ["first", "after", "last"]
+def test_the_first_job_in_the_list_that_is_ready_runs_next(tmp_path):
+    first, last, after = (
+        one_cell_notebook(tmp_path, name, "1") for name in ("first", "last", "after")
+    )
+    _, begun = run([(first, []), (after, ["first"]), (last, [])], workers=1)
+    assert begun == ["first", "after", "last"]
 
 
-def test_what_becomes_ready_together_runs_together(tmp_path):
-    meet = f"""
+def test_jobs_that_become_ready_together_run_at_the_same_time(tmp_path):
+    wait_for_other = f"""
 import pathlib, time
-mine, other = (pathlib.Path({str(tmp_path)!r}) / name for name in {{names}})
-mine.touch()
+own, other = (pathlib.Path({str(tmp_path)!r}) / name for name in {{names}})
+own.touch()
 deadline = time.monotonic() + 30
 while not other.exists():
-    assert time.monotonic() < deadline, "the other one does not run"
+    assert time.monotonic() < deadline, "the other job does not run"
     time.sleep(0.1)
 """
-    one, two = (
-        order(tmp_path, "-".join(names), meet.format(names=tuple(names))) for names in ("ab", "ba")
+    left, right = (
+        one_cell_notebook(tmp_path, "-".join(names), wait_for_other.format(names=tuple(names)))
+        for names in ("ab", "ba")
     )
-    outcomes, _ = run([(order(tmp_path, "start", "1"), []), (one, ["start"]), (two, ["start"])])
+    start = one_cell_notebook(tmp_path, "start", "1")
+    outcomes, _ = run([(start, []), (left, ["start"]), (right, ["start"])])
     assert {outcome.state for outcome in outcomes.values()} == {"done"}, outcomes
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="warm kernels are Linux's")
-def test_a_kernel_or_worker_that_dies_gets_one_more_chance(tmp_path):
-    kernel = DIE_ONCE.format(mark=tmp_path / "kernel", victim="os.getpid()")
-    worker = DIE_ONCE.format(mark=tmp_path / "worker", victim=WORKER)
-    always = DIE_ONCE.format(mark=tmp_path / "never" / "there", victim=WORKER).replace(
-        "mark.touch()", ""
-    )
-    one_by_one = [(order(tmp_path, "kernel", kernel), []), (order(tmp_path, "worker", worker), [])]
-    outcomes, _ = run(one_by_one, workers=1)
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has warm kernels")
+def test_a_job_whose_kernel_or_worker_dies_is_tried_once_more(tmp_path):
+    sources = {
+        "kernel": KILL_ONCE.format(mark=tmp_path / "kernel", victim="os.getpid()"),
+        "worker": KILL_ONCE.format(mark=tmp_path / "worker", victim=WORKER),
+    }
+    specs = [(one_cell_notebook(tmp_path, name, source), []) for name, source in sources.items()]
+    outcomes, _ = run(specs, workers=1)
     assert [outcome.state for outcome in outcomes.values()] == ["done", "done"], outcomes
-    outcomes, _ = run([(order(tmp_path, "always", always), [])], workers=1)
+    kill_always = KILL_ONCE.format(mark=tmp_path / "never" / "there", victim=WORKER)
+    kill_always = kill_always.replace("killed_before.touch()", "")
+    outcomes, _ = run([(one_cell_notebook(tmp_path, "always", kill_always), [])], workers=1)
     assert outcomes["always"].state == "failed" and "died twice" in outcomes["always"].message
 
 
-SHOWS = """
+SHOW_A_FIGURE = """
 import sys
 import matplotlib.pyplot as plt
 import psutil
@@ -116,103 +121,98 @@ forked = any(word.endswith("nursery.py") for word in psutil.Process().parent().c
 assert forked or sys.platform != "linux", "the kernel was started cold"
 figure, axes = plt.subplots()
 print(sys.path)
-installed = next(place for place, folder in enumerate(sys.path) if "site-packages" in folder)
-assert "{root}" in sys.path[:installed], "another checkout could come first"
+installed = next(number for number, folder in enumerate(sys.path) if "site-packages" in folder)
+assert "{root}" in sys.path[:installed], "an installed checkout would be imported instead"
 """
 
 
 def test_figures_are_shown_and_only_this_checkout_is_on_the_path(tmp_path):
-    outcomes, _ = run([(order(tmp_path, "figure", SHOWS.format(root=ROOT)), [])], workers=1)
+    spec = one_cell_notebook(tmp_path, "figure", SHOW_A_FIGURE.format(root=ROOT))
+    outcomes, _ = run([(spec, [])], workers=1)
     assert outcomes["figure"].state == "done", outcomes["figure"].message
     executed = (tmp_path / "done" / "figure.ipynb").read_text()
     assert "image/png" in executed and str(ROOT / "chain") not in executed
 
 
-def command(*arguments, outputs, check=None, **variables):
-    mine = {"OUTPUTS_DIR": str(outputs), "COLUMNS": "200"}
-    environment = {k: v for k, v in os.environ.items() if k != "MASKS_DIR"} | mine | variables
-    line = [sys.executable, str(ROOT / "run_all.py"), *arguments]
-    done = subprocess.run(line, capture_output=True, text=True, env=environment, timeout=300)
-    assert check is None or done.returncode == check, done.stdout + done.stderr
-    return done.stdout + done.stderr
+def run_all_py(*arguments, outputs, status, **variables):
+    """Run run_all.py, check its exit status, and return what it printed."""
+    ours = {"OUTPUTS_DIR": str(outputs), "COLUMNS": "200"}
+    environment = {k: v for k, v in os.environ.items() if k != "MASKS_DIR"} | ours | variables
+    command = [sys.executable, str(ROOT / "run_all.py"), *arguments]
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+    assert ended.returncode == status, ended.stdout + ended.stderr
+    return ended.stdout + ended.stderr
 
 
-def test_mistakes_stop_everything_before_anything_runs(tmp_path):
-    assert "no profile 'smok'; did you mean 'smoke'" in command(
-        "--profile", "smok", outputs=tmp_path, check=2
+def test_a_mistake_is_reported_before_any_notebook_runs(tmp_path):
+    assert "no profile 'smok'; did you mean 'smoke'" in run_all_py(
+        "--profile", "smok", outputs=tmp_path, status=2
     )
-    assert "did you mean 'CoLA'" in command("--tasks", "cola", outputs=tmp_path, check=2)
-    said = command("--profile", "smoke", "--only", "02", outputs=tmp_path, check=2)
+    assert "did you mean 'CoLA'" in run_all_py("--tasks", "cola", outputs=tmp_path, status=2)
+    output = run_all_py("--profile", "smoke", "--only", "02", outputs=tmp_path, status=2)
     assert (
         "02_magnitude_pruning-SST-2-seed_1337 reads 01_finetune-SST-2-seed_1337, which is not done"
-        in said
+        in output
     )
-    said = command(
-        "--profile", "smoke", "--scheduler", "tcp://127.0.0.1:9", outputs=tmp_path, check=2
+    output = run_all_py(
+        "--profile", "smoke", "--scheduler", "tcp://127.0.0.1:9", outputs=tmp_path, status=2
     )
-    assert "--scheduler tcp://127.0.0.1:9: no dask scheduler answers there" in said
+    assert "--scheduler tcp://127.0.0.1:9: no dask scheduler answers there" in output
     (tmp_path / "SST-2").mkdir()
     with gzip.open(tmp_path / "SST-2" / "train.jsonl.gz", "wt") as file:
         file.write('{"sentence1": "fine", "label": 9}')
     (tmp_path / "SST-2" / "dev.jsonl.gz").touch()
-    said = command("--tasks", "SST-2", outputs=tmp_path, check=2, GLUE_DIR=str(tmp_path))
-    assert (
-        "train.jsonl.gz, line 1: the label 9 is not one of SST-2's" in said
-        and "Traceback" not in said
-    )
+    output = run_all_py("--tasks", "SST-2", outputs=tmp_path, status=2, GLUE_DIR=str(tmp_path))
+    assert "train.jsonl.gz, line 1: the label 9 is not one of SST-2's" in output
+    assert "Traceback" not in output
     assert not list(tmp_path.rglob("*.ipynb"))
 
 
 def test_a_dry_run_shows_the_plan_and_runs_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path))
-    of = {"encoder": "e5-small", "workers": 3, "cards": 0}
-    speed = asdict(
-        Speed(step=1.0, trained_token=0.0, scored_token=0.0)
-    )  # as if the probe had been made before
-    Place("laptop", "run_all").save(estimate.PROBE, {"of": of, "speed": speed})
-    said = command("--profile", "laptop", "--dry-run", "--jobs", "3", outputs=tmp_path, check=0)
-    assert "113 of 113 jobs to do" in said and re.search(
-        r"01_finetune.*WNLI.*1337 42 86.*635.*71", said
+    # the probe's result, as if it had run before
+    settings = {"encoder": "e5-small", "workers": 3, "cards": 0}
+    speed = asdict(Speed(step=1.0, trained_token=0.0, scored_token=0.0))
+    Place("laptop", "run_all").save(estimate.PROBE, {"of": settings, "speed": speed})
+    output = run_all_py(
+        "--profile", "laptop", "--dry-run", "--jobs", "3", outputs=tmp_path, status=0
     )
-    steps = 3 * (
-        8 * 125 + 40
-    )  # three epochs of batches of 16: eight tasks with 2,000 rows, WNLI with 635
-    hours = (
-        (
-            3 * steps * (estimate.TRAININGS["01"] + estimate.TRAININGS["05"])
-            + 113 * estimate.OVERHEAD
-        )
-        / 3
-        / 3600
-    )
-    assert f"about {hours:.1f} h with 3 workers" in said
+    assert "113 of 113 jobs to do" in output
+    assert re.search(r"01_finetune.*WNLI.*1337 42 86.*635.*71", output)
+    # three epochs of batches of 16: eight tasks with 2,000 rows, and WNLI with 635
+    steps = 3 * (8 * 125 + 40)
+    trainings = 3 * (estimate.TRAININGS["01"] + estimate.TRAININGS["05"])  # three seeds
+    seconds = steps * trainings + 113 * estimate.OVERHEAD
+    assert f"about {seconds / 3 / 3600:.1f} h with 3 workers" in output
     assert not list(tmp_path.rglob("*.ipynb"))
 
 
-def test_the_probe_measures_and_is_made_once(outputs, monkeypatch):
+def test_the_probe_measures_speed_and_runs_once(outputs, monkeypatch):
     monkeypatch.setattr(probe, "SECONDS", 0)
     rough, better, best = probe.measure("tiny", time.time() + 60)
     assert rough.scored_token == better.scored_token == best.scored_token > 0
     assert rough.trained_token > 0 and better.trained_token > 0
     assert best.step + 16 * 16 * best.trained_token > 0
-    made = []
-    monkeypatch.setattr(estimate, "probe", lambda *settings: made.append(settings) or best)
+    probed = []
+    monkeypatch.setattr(estimate, "probe", lambda *settings: probed.append(settings) or best)
     profile = profiles.read("smoke")
     assert estimate.speed("smoke", profile, 2, 0) == best == estimate.speed("smoke", profile, 2, 0)
-    assert made == [("tiny", 2, 0)], "it is kept"
+    assert probed == [("tiny", 2, 0)], "the second call must use the stored speed"
     assert estimate.speed("smoke", profile, 3, 0) == best
-    assert len(made) == 2, "it is kept for this number of workers only"
+    assert len(probed) == 2, "another number of workers needs another probe"
 
 
 def test_the_probe_ends_on_time_with_what_it_has(outputs, monkeypatch):
-    slow = [sys.executable, "-c", "import time; print('one', flush=True); time.sleep(600)"]
-    process = subprocess.Popen(slow, stdout=subprocess.PIPE, text=True)
+    slow_command = [sys.executable, "-c", "import time; print('one', flush=True); time.sleep(600)"]
+    process = subprocess.Popen(slow_command, stdout=subprocess.PIPE, text=True)
     assert probe._last_line(process, time.time() + 5) == "one"
     assert process.wait() == -signal.SIGKILL
     monkeypatch.setattr(probe, "LIMIT", 0.01)  # not enough to import torch
     assert probe.probe("tiny", 1) is None
     assert estimate.speed("smoke", profiles.read("smoke"), 1, 0) == estimate.TYPICAL
-    assert not list(outputs.rglob("probe.json")), "what was not measured is not kept"
+    assert not list(outputs.rglob("probe.json")), (
+        "the typical speed is not a measurement and must not be stored"
+    )
 
 
 def test_estimates_use_what_jobs_took_before(outputs):
@@ -220,108 +220,102 @@ def test_estimates_use_what_jobs_took_before(outputs):
         {**dict(profiles.read("smoke")), "tasks": ["SST-2", "RTE"]}, "a test"
     )
     jobs = [j for j in plan.plan(run_all.CHAIN, "smoke", profile, {}) if j.step[:2] == "01"]
-    speeds = []
+    calls = []
 
     def speed():
-        speeds.append(1)
+        calls.append(1)
         return Speed(step=1.0, trained_token=0.0, scored_token=0.0)
 
-    guessed = estimate.estimates(jobs, profile, speed)
-    assert len(speeds) == 1 and len(set(guessed.values())) == 1, "asked once; equal work"
+    before = estimate.estimates(jobs, profile, speed)
+    assert len(calls) == 1 and len(set(before.values())) == 1, "one probe, and equal work"
     work = {
         job.name: estimate.work(job.step, job.place.task, profile, estimate.TYPICAL) for job in jobs
     }
-    ran = jobs[0].name
-    estimate.note("smoke", ran, 3 * work[ran])
-    found = estimate.estimates(jobs, profile, speed)
-    assert len(speeds) == 1, "jobs of the same notebook ran: no probe is needed"
-    for name, seconds in found.items():
-        assert seconds == pytest.approx(3 * work[name], abs=0.1), "three times as slow as usual"
+    finished = jobs[0].name
+    estimate.note("smoke", finished, 3 * work[finished])
+    after = estimate.estimates(jobs, profile, speed)
+    assert len(calls) == 1, "no probe is needed once a job of the same notebook has run"
+    for name, seconds in after.items():
+        assert seconds == pytest.approx(3 * work[name], abs=0.1), "all take three times as long"
 
 
-def test_the_longest_remaining_path_goes_first():
+def test_the_critical_path_counts_all_jobs_that_wait():
     jobs = plan.plan(run_all.CHAIN, "smoke", profiles.read("smoke"), {})
-    ways = run_all.critical_path(
-        jobs, {job.name: 1.0 + 10 * job.name.startswith("08") for job in jobs}
-    )
-    one = "-SST-2-seed_42"
-    assert ways["08_attention_patterns"] == 11 and ways["06_all_tickets_win"] == 1
-    assert ways[f"05_retrain_tickets{one}"] == 2 and ways[f"03_structured_pruning{one}"] == 12
-    assert ways[f"01_finetune{one}"] == 13 and ways[f"02_magnitude_pruning{one}"] == 3
+    expected = {job.name: 1.0 + 10 * job.name.startswith("08") for job in jobs}
+    path = run_all.critical_path(jobs, expected)
+    seed = "-SST-2-seed_42"
+    assert path["08_attention_patterns"] == 11 and path["06_all_tickets_win"] == 1
+    assert path[f"05_retrain_tickets{seed}"] == 2 and path[f"03_structured_pruning{seed}"] == 12
+    assert path[f"01_finetune{seed}"] == 13 and path[f"02_magnitude_pruning{seed}"] == 3
 
 
-def test_published_masks_go_through_the_notebooks_that_can_read_them(tmp_path, masks_dir):
-    some = ("--profile", "published", "--tasks", "SST-2,RTE,CoLA", "--seeds", "42,86,71")
-    assert "$MASKS_DIR names a variable that is not set" in command(
-        *some, outputs=tmp_path, check=2
+def test_published_masks_run_through_the_notebooks_that_can_read_them(tmp_path, masks_dir):
+    options = ("--profile", "published", "--tasks", "SST-2,RTE,CoLA", "--seeds", "42,86,71")
+    assert "$MASKS_DIR names a variable that is not set" in run_all_py(
+        *options, outputs=tmp_path, status=2
     )
     outputs = tmp_path / "outputs"
-    said = command(*some, outputs=outputs, check=0, MASKS_DIR=str(masks_dir))
-    assert "only 04, 07, 09 run" in said and "3 done" in said
-    assert "All 3 jobs are done already" in command(
-        *some, outputs=outputs, check=0, MASKS_DIR=str(masks_dir)
+    output = run_all_py(*options, outputs=outputs, status=0, MASKS_DIR=str(masks_dir))
+    assert "only 04, 07, 09 run" in output and "3 done" in output
+    assert "All 3 jobs are done already" in run_all_py(
+        *options, outputs=outputs, status=0, MASKS_DIR=str(masks_dir)
     )
     executed = (outputs / "published" / "notebooks" / "07_stability.ipynb").read_text()
     assert "masks published by the paper's authors" in executed and "CoLA   seeds none" in executed
     assert (outputs / "published" / "tables" / "stability_heads.csv").read_text().count("\n") == 3
     (masks_dir / "heads_mlps" / "RTE" / "seed_86" / "head_mask.npy").write_bytes(b"torn")
-    said = command(*some, outputs=outputs, check=1, MASKS_DIR=str(masks_dir))
-    assert "3 failed" in said and "head_mask.npy is not an array in numpy's format" in said
-    said = command(*some, outputs=outputs, check=2, MASKS_DIR=str(tmp_path / "outputs"))
-    assert "has none of the folders heads_mlps, heads, mlps" in said and "Traceback" not in said
+    output = run_all_py(*options, outputs=outputs, status=1, MASKS_DIR=str(masks_dir))
+    assert "3 failed" in output and "head_mask.npy is not an array in numpy's format" in output
+    output = run_all_py(*options, outputs=outputs, status=2, MASKS_DIR=str(tmp_path / "outputs"))
+    assert "has none of the folders heads_mlps, heads, mlps" in output and "Traceback" not in output
 
 
-def test_a_second_run_on_the_same_outputs_says_so_and_leaves(tmp_path):
+def test_a_second_run_on_the_same_outputs_stops_with_a_message(tmp_path):
     (tmp_path / "smoke").mkdir()
     with FileLock(tmp_path / "smoke" / ".lock"):
-        said = command("--profile", "smoke", outputs=tmp_path, check=2)
-    assert "another run is writing to" in said
+        output = run_all_py("--profile", "smoke", outputs=tmp_path, status=2)
+    assert "another run is writing to" in output
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="warm kernels are Linux's")
-def test_a_run_that_is_killed_leaves_no_process_behind_and_no_lock(tmp_path):
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has warm kernels")
+def test_a_killed_run_leaves_no_process_and_no_lock_behind(tmp_path):
     environment = os.environ | {"OUTPUTS_DIR": str(tmp_path)}
-    line = [
-        sys.executable,
-        str(ROOT / "run_all.py"),
-        "--profile",
-        "smoke",
-        "--tasks",
-        "SST-2",
-        "--seeds",
-        "1",
-    ]
-    process = subprocess.Popen(line, stdout=subprocess.PIPE, text=True, env=environment)
-    assert any(said.startswith("begins") for said in process.stdout)
+    options = ["--profile", "smoke", "--tasks", "SST-2", "--seeds", "1"]
+    command = [sys.executable, str(ROOT / "run_all.py"), *options]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    assert any(line.startswith("begins") for line in process.stdout)
     time.sleep(2)
     process.kill()
     process.wait()
     deadline = time.monotonic() + 30
-    while (left := mine(tmp_path)) and time.monotonic() < deadline:
+    while (left := processes_writing_to(tmp_path)) and time.monotonic() < deadline:
         time.sleep(0.5)
     assert not left
     with FileLock(tmp_path / "smoke" / ".lock", timeout=0):
         pass
 
 
-def mine(outputs):
-    """The processes that write to this outputs folder."""
-    found = []
+def processes_writing_to(outputs):
+    """List the command lines of running processes that write to this outputs folder."""
+    command_lines = []
     for process in psutil.process_iter():
         try:
             if (
                 process.environ().get("OUTPUTS_DIR") == str(outputs)
                 and process.status() != psutil.STATUS_ZOMBIE
             ):
-                found.append(process.cmdline())
+                command_lines.append(process.cmdline())
         except psutil.Error:
             continue
-    return found
+    return command_lines
 
 
 @pytest.fixture(scope="module")
 def scheduler(tmp_path_factory):
-    """A dask scheduler and two workers, started with dask's own command-line tools on loopback."""
+    """Start a dask scheduler and two workers on loopback, with dask's own command-line tools.
+
+    The fixture is (the scheduler's address, the outputs folder of the workers).
+    """
     folder = tmp_path_factory.mktemp("dask")
     dask = [sys.executable, "-m", "dask"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
@@ -336,16 +330,8 @@ def scheduler(tmp_path_factory):
     while not file.exists():
         assert processes[0].poll() is None
         time.sleep(0.1)
-    worker = (
-        "worker",
-        "--nworkers",
-        "1",
-        "--nthreads",
-        "1",
-        "--no-dashboard",
-        "--local-directory",
-        str(folder),
-    )
+    worker = ["worker", "--nworkers", "1", "--nthreads", "1", "--no-dashboard"]
+    worker += ["--local-directory", str(folder)]
     processes += [start(*worker) for _ in range(2)]
     yield re.search(r"tcp://127[\d.]+:\d+", file.read_text()).group(), folder / "outputs"
     for process in reversed(processes):
@@ -355,11 +341,11 @@ def scheduler(tmp_path_factory):
 
 def test_the_smoke_chain_on_a_scheduler_with_two_workers(scheduler):
     address, outputs = scheduler
-    said = command("--profile", "smoke", "--scheduler", address, outputs=outputs, check=0)
-    assert "2 workers" in said and "13 done" in said
+    output = run_all_py("--profile", "smoke", "--scheduler", address, outputs=outputs, status=0)
+    assert "2 workers" in output and "13 done" in output
     assert len(list((outputs / "smoke" / "notebooks").glob("*.ipynb"))) == 13
-    again = command("--profile", "smoke", "--scheduler", address, outputs=outputs, check=0)
+    again = run_all_py("--profile", "smoke", "--scheduler", address, outputs=outputs, status=0)
     assert "All 13 jobs are done already" in again
     (outputs / "smoke" / "02_magnitude_pruning" / "SST-2" / "seed_42" / "done.json").unlink()
-    said = command("--profile", "smoke", "--scheduler", address, outputs=outputs, check=0)
-    assert "1 done" in said, "what was done stays done"
+    output = run_all_py("--profile", "smoke", "--scheduler", address, outputs=outputs, status=0)
+    assert "1 done" in output, "only the job without done.json runs again"
