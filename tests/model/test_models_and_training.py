@@ -242,7 +242,8 @@ def test_onednn_is_refused_if_it_rounds_products(monkeypatch):
     product = torch.Tensor.__matmul__
 
     def rounding(left, right):
-        if torch.backends.mkldnn.matmul.fp32_precision == "bf16":
+        setting = torch.backends.mkldnn.matmul.fp32_precision
+        if left.dtype == torch.float32 and setting == "bf16":
             left, right = left.bfloat16().float(), right.bfloat16().float()
         return product(left, right)
 
