@@ -25,6 +25,7 @@ from lib.pruning.masks import Mask
 
 Estimator = Literal["per_example", "per_batch", "running"]  # README, decision 9
 Normalisation = Literal["l2", "l2_minmax", "none"]  # README, decision 10
+Masked = Literal["removed", "measured"]  # README, decision 24
 
 AUTHORS_BATCH = 64  # the authors' code reads the dev set in batches of this size
 ENOUGH = 64  # rows; a score on fewer of them does not decide whether gradients are wanted
@@ -59,33 +60,36 @@ def measure(
     data: Encoded,
     mask: Mask,
     wants_gradients: Callable[[np.ndarray, Sequence[int]], bool] | None = None,
+    masked: Masked = "removed",
 ) -> Measurement:
     """Compute a subnetwork's logits and each example's gate gradients.
 
-    Each batch takes one forward and one backward pass, dropout off. Masked units are physically
-    removed first, so a small subnetwork is cheap to measure; their gradients are 0. The model does
-    not change.
+    Each batch takes one forward and one backward pass, dropout off. The model does not change.
 
     wants_gradients(logits, rows): True if logits [rows, outputs] on these rows are good enough to
         need gradients, which are half the work: a search has no use for those of a mask that fails.
         If the first rows already fail, skip their gradients; compute them later, in a second pass,
         if the full score passes. None: always compute gradients.
+    masked: "removed" physically removes masked units first, so a small subnetwork is cheap to
+        measure and their gradients are 0; "measured" keeps them in the model with gate 0, so they
+        have gradients, too (the authors' code)
     """
 
     def wanted(logits: np.ndarray, rows: Sequence[int]) -> bool:
         return wants_gradients is None or wants_gradients(logits, rows)
 
     layers, heads = mask.heads.shape
-    small = compact(model, mask).eval().requires_grad_(False)  # only the gates need gradients
-    ones = small.classifier.weight.new_ones(layers * heads + layers)
+    there = mask if masked == "removed" else Mask.full(layers, heads)
+    small = compact(model, there).eval().requires_grad_(False)  # only the gates need gradients
+    gate_row = small.classifier.weight.new_tensor(np.r_[mask.heads.ravel(), mask.mlps])
     logits = np.empty((len(data), small.classifier.out_features), np.float32)
-    gradients = np.zeros((len(data), len(ones)), np.float32)
+    gradients = np.zeros((len(data), len(gate_row)), np.float32)
     data, seen = data.to(small.device), []
 
     def run(indices: list[int], force: bool = False) -> bool:
         """Store a batch's logits, and its gradients if they are wanted; True if they are."""
         inputs, labels = data.batch(indices)
-        gate_values = ones.expand(len(indices), -1).clone().requires_grad_()
+        gate_values = gate_row.expand(len(indices), -1).clone().requires_grad_()
         head_gates, mlp_gates = gate_values[:, :-layers], gate_values[:, -layers:]
         with gates.gated(small, head_gates.unflatten(1, (layers, heads)), mlp_gates):
             output = small(**inputs)
@@ -93,7 +97,7 @@ def measure(
         seen.extend(indices)
         if not (force or len(seen) < ENOUGH or wanted(logits[seen], seen)):
             return False
-        if mask.n_heads or mask.n_mlps:  # an empty subnetwork has no gate to differentiate by
+        if there.n_heads or there.n_mlps:  # an empty subnetwork has no gate to differentiate by
             # No example sees another one, so the sum's gradient holds each example's gradient.
             loss = example_losses(output, labels).sum()
             (gate_gradients,) = torch.autograd.grad(loss, gate_values)

@@ -13,7 +13,7 @@ import numpy as np
 
 from lib.model.choices import strict
 from lib.pruning import importance
-from lib.pruning.importance import Estimator, Importance, Normalisation
+from lib.pruning.importance import Estimator, Importance, Masked, Normalisation
 from lib.pruning.masks import Mask, WeightMask
 
 Mode = Literal["joint", "heads", "mlps"]
@@ -25,7 +25,8 @@ AnyMask = TypeVar("AnyMask", Mask, WeightMask)
 class Round(Generic[AnyMask]):
     """One round: a subnetwork, its score on dev, and whether the loop accepted it.
 
-    phase: what this round pruned; "full" for the whole model, "magnitude" in m-pruning
+    phase: what this round pruned; "full" for the whole model, "magnitude" in m-pruning, "back" for
+        a mask that the search steps back to, whatever its score (decision 25)
     importance: measured on this subnetwork, not normalised; None in m-pruning, and for a mask under
         the floor if no later round needs it
     """
@@ -110,20 +111,25 @@ class Magnitude:
 class Structured:
     """The choices of s-pruning.
 
-    estimator [9], normalise [10]: see `lib.pruning.importance`
-    step, share_of [12]: the share of heads to prune each round, of "all" heads or of those "left"
-    second_step [13]: the heads-only phase prunes this share of what the joint phase prunes
+    estimator [9], normalise [10], masked [24]: see `lib.pruning.importance`
+    step, share_of [12]: the share of heads to prune each round, of "all" heads or of those "left",
+        rounded down, but at least one
+    second_step [13]: the heads-only phase prunes this share of that number, rounded down; may be 0
     start [14]: phases 2 and 3 start from the importance of the last "accepted" mask, or of the mask
         that "failed" (the authors' code)
+    joint_ends [25]: with the last unit of "both" kinds; or of "either" (the authors' code), and if
+        the heads are used up, the last MLP pruned comes back
     keep: the floor, as a share of the full score
     """
 
     estimator: Estimator = "per_example"
     normalise: Normalisation = "l2"
+    masked: Masked = "removed"
     step: float = 0.1
     share_of: Literal["all", "left"] = "all"
     second_step: float = 0.5
     start: Literal["accepted", "failed"] = "accepted"
+    joint_ends: Literal["both", "either"] = "both"
     keep: float = 0.9
 
 
@@ -132,7 +138,7 @@ def floor_of(score: float, keep: float) -> float:
 
     Below a negative full score it is lower by (1 - keep) · |score|: the full model always passes.
     """
-    return score - (1 - keep) * abs(score)
+    return keep * score if score >= 0 else score + (1 - keep) * score
 
 
 # --- m-pruning (§3.2) -----------------------------------------------------------------------------
@@ -256,29 +262,35 @@ def by_importance(
     value, scores = measure(full, -np.inf)
     floor = floor_of(value, choices.keep)
     rounds = [Round("full", full, value, True, scores)]
-    good = rounds[0]
-    for phase, head_share, n_mlps in _phases(mode, choices):
+    good, before = full, full
+    for phase, share_of_step, n_mlps in _phases(mode, choices):
         while True:
-            count = good.mask.heads.size if choices.share_of == "all" else good.mask.n_heads
-            n_heads = max(1, round(head_share * count)) if head_share else 0
+            if phase == "joint" and choices.joint_ends == "either" and not good.n_heads:
+                # the authors' loop leaves before it saves the MLP mask: it is one round old
+                good = Mask(good.heads, before.mlps)
+                rounds.append(Round("back", good, measure(good, -np.inf)[0], True))
+                break
+            if phase == "joint" and choices.joint_ends == "either" and not good.n_mlps:
+                break
             assert scores is not None, "every mask that was accepted was measured"
             ranked = importance.normalise(scores, choices.normalise)
-            mask = drop_lowest(good.mask, ranked, n_heads, n_mlps)
-            if mask == good.mask:
+            count = good.heads.size if choices.share_of == "all" else good.n_heads
+            n_heads = int(max(1, int(count * choices.step)) * share_of_step)
+            mask = drop_lowest(good, ranked, n_heads, n_mlps)
+            if mask == good:
                 break
             value, measured = measure(mask, -np.inf if choices.start == "failed" else floor)
             rounds.append(Round(phase, mask, value, bool(value >= floor), measured))
+            if rounds[-1].accepted or choices.start == "failed":
+                scores = measured
             if not rounds[-1].accepted:
-                if choices.start == "failed":
-                    scores = measured
                 break
-            good, scores = rounds[-1], measured
+            good, before = mask, good
     return Trail(tuple(rounds), floor)
 
 
 def _phases(mode: Mode, choices: Structured) -> list[tuple[str, float, int]]:
-    """List a mode's phases [12, 13, 16]: (name, share of heads a round, MLPs a round)."""
+    """List a mode's phases [12, 13, 16]: (name, share of a full step of heads, MLPs a round)."""
     if mode == "joint":
-        heads_only = choices.step * choices.second_step
-        return [("joint", choices.step, 1), ("heads", heads_only, 0), ("mlps", 0, 1)]
-    return [("heads", choices.step, 0)] if mode == "heads" else [("mlps", 0, 1)]
+        return [("joint", 1, 1), ("heads", choices.second_step, 0), ("mlps", 0, 1)]
+    return [("heads", 1, 0)] if mode == "heads" else [("mlps", 0, 1)]

@@ -60,18 +60,23 @@ class FineTuned:
             return self.rescore(train.predict(self.model, self.dev), stsb_score)
 
     def measure(
-        self, mask: Mask, floor: float = -np.inf, stsb_score: glue.StsbScore = "pearson"
+        self,
+        mask: Mask,
+        floor: float = -np.inf,
+        stsb_score: glue.StsbScore = "pearson",
+        masked: importance.Masked = "removed",
     ) -> tuple[float, np.ndarray | None]:
         """Measure a subnetwork in one pass: (score, gate gradients as in `importance.measure`).
 
         The gradients are None if the score is under the floor.
+        masked: "removed", or "measured" with gate 0; see `importance.measure`
         """
 
         def passes(logits: np.ndarray, rows: Sequence[int]) -> bool:
             # nan passes, too: the full model needs its gradients even if its score is undefined
             return not self.rescore(logits, stsb_score, rows) < floor
 
-        measured = importance.measure(self.model, self.dev, mask, passes)
+        measured = importance.measure(self.model, self.dev, mask, passes, masked)
         return self.rescore(measured.logits, stsb_score), measured.gradients
 
 
