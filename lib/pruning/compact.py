@@ -5,7 +5,7 @@ logits (tested) for less work.
 """
 
 import copy
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -19,11 +19,13 @@ from lib.pruning.masks import Mask
 class NoHeads(nn.Module):
     """An attention block without heads: LayerNorm(dropout(output bias) + x)."""
 
-    def __init__(self, attention: Any):
+    def __init__(self, attention: Any, bias: Literal["kept", "dropped"]):
         super().__init__()
         # The gate sits before the output projection. So a block whose gates are all 0 still adds
         # the projection's bias, and that bias must stay when the heads go (README, decision 15).
         self.bias = attention.output.dense.bias
+        if bias == "dropped":
+            self.bias = nn.Parameter(torch.zeros_like(self.bias), requires_grad=False)
         self.dropout, self.LayerNorm = attention.output.dropout, attention.output.LayerNorm
 
     def forward(self, hidden_states: Tensor, *_args, **_kwargs) -> tuple[Tensor, None]:
@@ -42,12 +44,16 @@ class NoMLP(nn.Module):
         return self.LayerNorm(attention_output)
 
 
-def compact(model: SentenceClassifier, mask: Mask) -> SentenceClassifier:
+def compact(
+    model: SentenceClassifier, mask: Mask, emptied_bias: Literal["kept", "dropped"] = "kept"
+) -> SentenceClassifier:
     """Copy a model without the heads and MLPs that the mask switches off.
 
     The model itself does not change. The copy computes the same function as the model inside
     `gates.masked(model, mask)`. It stores the mask as `compacted_to`, so that `gates.gated` can
     match gates to the units that are left.
+    emptied_bias: "dropped" makes another model: a layer without heads loses its bias, too, as in
+        the authors' code (README, decision 15)
     Raises ValueError if the mask does not have the model's layers and heads, or if the model is
     such a copy already.
     """
@@ -60,7 +66,7 @@ def compact(model: SentenceClassifier, mask: Mask) -> SentenceClassifier:
     for layer, heads, mlp in zip(gates.encoder_layers(small), mask.heads, mask.mlps, strict=True):
         attention = layer.attention
         if not heads.any():
-            layer.attention = NoHeads(attention)
+            layer.attention = NoHeads(attention, emptied_bias)
         elif not heads.all():
             width = attention.self.attention_head_size
             dense = attention.output.dense

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -52,10 +52,19 @@ class FineTuned:
         """Compute the task's metric for logits [rows, outputs] on the dev rows, or some of them."""
         return glue.score(self.task, logits, self.dev.labels[rows], stsb_score)
 
-    def score_of(self, mask: Mask | WeightMask, stsb_score: glue.StsbScore = "pearson") -> float:
-        """Score a subnetwork on dev, pruned but not retrained."""
+    def score_of(
+        self,
+        mask: Mask | WeightMask,
+        stsb_score: glue.StsbScore = "pearson",
+        emptied_bias: Literal["kept", "dropped"] = "kept",
+    ) -> float:
+        """Score a subnetwork on dev, pruned but not retrained.
+
+        emptied_bias: for heads and MLPs; see `subnetworks.Retraining`
+        """
         if isinstance(mask, Mask):
-            return self.rescore(train.predict(compact(self.model, mask), self.dev), stsb_score)
+            small = compact(self.model, mask, emptied_bias)
+            return self.rescore(train.predict(small, self.dev), stsb_score)
         with gates.masked(self.model, mask):
             return self.rescore(train.predict(self.model, self.dev), stsb_score)
 

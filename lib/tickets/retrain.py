@@ -7,7 +7,7 @@ drawn with the full model's seed, and scored on the same dev rows. Only what is 
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -69,15 +69,16 @@ def subnetwork(
     recipe: Recipe,
     seed: int,
     scored_from: int | None = None,
+    emptied_bias: Literal["kept", "dropped"] = "kept",
 ) -> Trained:
     """Train a subnetwork of `start`, and score it; `start` itself does not change.
 
     Heads and MLPs that a `Mask` does not keep are removed, which computes the same for less work
     (tested). Weights that a `WeightMask` does not keep are 0 throughout.
-    scored_from: see `train_and_score`
+    scored_from: see `train_and_score`. emptied_bias: see `subnetworks.Retraining`
     """
     if isinstance(mask, Mask):
-        model = compact(start, mask)
+        model = compact(start, mask, emptied_bias)
         model.standardise(subject.training_rows)
         return train_and_score(subject, model, recipe, seed, scored_from=scored_from)
     model = copy.deepcopy(start)

@@ -28,6 +28,8 @@ class Retraining:
         paper), or the "smallest" weights (the authors' code)
     random_units [17]: as many units as the good subnetwork ("exact"), or each unit with good's
         "share" as its probability (code)
+    emptied_bias [15]: an attention block without heads keeps the bias of its output ("kept"), or
+        loses it in the models that are scored and retrained ("dropped", code)
     embeddings [19]: start from "pretrained" ones (code), or keep the "finetuned" ones, which is one
         reading of the paper's "(except embeddings)"
     super_bad [20]: see `super_units`
@@ -36,6 +38,7 @@ class Retraining:
 
     bad_weights: Literal["complement", "smallest"] = "complement"
     random_units: Literal["exact", "share"] = "exact"
+    emptied_bias: Literal["kept", "dropped"] = "kept"
     embeddings: Literal["pretrained", "finetuned"] = "pretrained"
     super_bad: Literal["rank", "never"] = "rank"
     longer: PositiveInt = 6
@@ -111,27 +114,29 @@ def super_units(
     bad: the units that survive in the fewest seeds, ties broken at random
     heads, mlps: the good masks of all seeds, bool [seeds, layers, heads] and [seeds, layers]
     seed: for the draws; good does not depend on it
-    rule: "rank"; or "never", which draws bad from the units that survive in no seed, topped up with
-        any others at random, like the authors' code. README, decision 20
+    rule: "rank"; or "never", the authors' code: bad is drawn once for all seeds, from units that
+        survive in no seed, topped up with units that are not good while there are enough;
+        random is topped up with any units. README, decision 20
     """
-    rng = np.random.default_rng([seed, SUPER])
-    of_heads, of_mlps = (_super(np.asarray(masks, bool), rng, rule) for masks in (heads, mlps))
+    rngs = np.random.default_rng([seed, SUPER]), np.random.default_rng([SUPER])
+    of_heads, of_mlps = (_super(np.asarray(masks, bool), *rngs, rule) for masks in (heads, mlps))
     kinds = zip(("good", "random", "bad"), of_heads, of_mlps, strict=True)
     return {kind: Mask(kept_heads, kept_mlps) for kind, kept_heads, kept_mlps in kinds}
 
 
 def _super(
-    masks: np.ndarray, rng: np.random.Generator, rule: str
+    masks: np.ndarray, rng: np.random.Generator, shared: np.random.Generator, rule: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     counts, good = masks.sum(0), np.all(masks, axis=0)
     size = int(good.sum())
+    others = ~good if (~good).sum() >= size else np.ones_like(good)
     if rule == "never":
-        (bad,) = top_up([counts == 0], [np.ones_like(good)], size, rng)
+        (bad,) = top_up([counts == 0], [others], size, shared)
+        others = np.ones_like(good)
     else:
         # by count, equal counts in random order
         order = np.lexsort((rng.random(counts.size), counts.ravel()))
         bad = np.isin(np.arange(counts.size), order[:size]).reshape(counts.shape)
-    others = ~good if (~good).sum() >= size else np.ones_like(good)
     (random,) = top_up([~good & ~bad], [others], size, rng)
     return good, random, bad
 

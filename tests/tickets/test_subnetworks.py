@@ -86,11 +86,10 @@ def test_super_survivors_survive_in_all_seeds_and_the_others_have_their_size(mas
     for kind, all_seeds in (("heads", heads), ("mlps", mlps)):
         good, random, bad = (getattr(three[name], kind) for name in ("good", "random", "bad"))
         if 2 * good.sum() <= good.size:
-            assert not (random & good).any()
-            if rule == "rank":
-                assert not (bad & good).any()
-        if 3 * good.sum() <= good.size and rule == "rank":
-            assert not (random & bad).any()
+            assert not (bad & good).any()
+            assert rule == "never" or not (random & good).any()
+        if 3 * good.sum() <= good.size:
+            assert not (random & good).any() and not (random & bad).any()
         if rule == "rank" and bad.any() and not bad.all():
             counts = all_seeds.sum(0)
             assert counts[bad].max() <= counts[~bad].min(), "bad survives in the fewest seeds"
@@ -141,17 +140,25 @@ def test_share_draws_each_unit_independently_like_the_authors_code():
     assert abs(np.mean(sizes) - 4) < 0.3 and len(set(sizes)) > 3
 
 
-def test_bad_of_the_authors_code_may_hold_units_that_survive_in_every_seed():
-    # heads 0 and 1 survive in both seeds, head 2 in one, head 3 in none
-    heads = np.array([[[1, 1, 1, 0]], [[1, 1, 0, 0]]], bool)
+def test_super_survivors_as_in_the_authors_code():
+    """Bad leaves super-survivors out while it can, and all seeds get one draw."""
     mlps = np.ones((2, 1), bool)
 
-    def bad(rule):
-        masks = [super_units(heads, mlps, seed, rule)["bad"].heads[0] for seed in range(20)]
+    def drawn(kind, first, second, rule="never"):
+        heads = np.array([[first], [second]], bool)
+        masks = [super_units(heads, mlps, seed, rule)[kind].heads[0] for seed in range(40)]
         return {tuple(np.flatnonzero(mask)) for mask in masks}
 
-    assert bad("never") == {(0, 3), (1, 3), (2, 3)}
-    assert bad("rank") == {(2, 3)}
+    # heads 0 and 1 survive in both seeds, head 2 in one, head 3 in none
+    few = [1, 1, 1, 0], [1, 1, 0, 0]
+    assert drawn("bad", *few) == drawn("bad", *few, "rank") == {(2, 3)}
+    assert len(drawn("random", *few)) == 6, "nothing is neither good nor bad: filled up from all"
+    # three of four survive in both: head 3 alone is too little, so survivors fill it up
+    (bad,) = drawn("bad", [1, 1, 1, 0], [1, 1, 1, 0])
+    assert len(bad) == 3 and 3 in bad
+    # more than enough survive in no seed: one draw of them, for all seeds
+    many = [1, 0, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0]
+    assert len(drawn("bad", *many)) == 1 and len(drawn("random", *many)) > 1
 
 
 def test_the_smallest_weights_by_hand():
