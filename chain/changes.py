@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from chain import profiles
-from chain.profiles import CHOICES, ConfigError, Profile
+from chain.profiles import CHOICES, CODE, ConfigError, Profile
 
 LONGEST = 100  # characters of a folder's name
 
@@ -79,6 +79,10 @@ def changed(values: dict, settings: Sequence[str]) -> dict:
                     f"--set {setting}: {part} holds a single value and has no keys of its own"
                 )
         inside[path[-1]] = value
+    if values.get("choices") == "code":
+        for key in seen:
+            if _decided_by_code(key) is not None:
+                raise ConfigError(f"--set {key}: choices: code decides it; set one of the two")
     return values
 
 
@@ -108,12 +112,21 @@ def folder_name(base: str, differences: dict[str, Any]) -> str:
     A key stands without its section where that is clear. What does not fit into a file name becomes
     a hash.
     """
+    if differences.get("choices") == "code":  # the name says it all
+        differences = {k: v for k, v in differences.items() if _decided_by_code(k) is None}
     parts = [f"+{_short(key)}={_plain(value)}" for key, value in sorted(differences.items())]
     name = base + "".join(parts)
     if len(name) > LONGEST or not re.fullmatch(r"[\w.+=,-]+", name):
         digest = hashlib.sha256(json.dumps(differences, sort_keys=True).encode()).hexdigest()[:8]
         name = re.sub(r"[^\w.+=,-]+", "-", name)[: LONGEST - 9] + f"+{digest}"
     return name
+
+
+def _decided_by_code(key: str) -> Any:
+    """The value that `choices: code` gives a key with dots; None if it gives none."""
+    section, _, inner = key.partition(".")
+    value = CODE.get(section)
+    return value.get(inner) if isinstance(value, dict) else value
 
 
 def _short(key: str) -> str:

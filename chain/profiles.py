@@ -22,6 +22,24 @@ CHOICES = {
     "structured": Structured,
     "retraining": Retraining,
 }
+# What `choices: code` sets: each decision in which the authors' code differs from our default (README)
+CODE = {
+    "stsb_score": "pearson_spearman",
+    "magnitude": {"max_rounds": 10},
+    "structured": {
+        "estimator": "running",
+        "normalise": "l2_minmax",
+        "masked": "measured",
+        "start": "failed",
+        "joint_ends": "either",
+    },
+    "retraining": {
+        "bad_weights": "smallest",
+        "random_units": "share",
+        "super_bad": "never",
+        "emptied_bias": "dropped",
+    },
+}
 PARAMS = Path(__file__).resolve().parent.parent / "params"
 
 
@@ -66,6 +84,7 @@ class Profile(BaseModel):
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), Distinct]
     train_rows: PositiveInt | None
     dev_rows: PositiveInt | None
+    choices: Literal["ours", "code"] = "ours"
     stsb_score: StsbScore
     modes: Annotated[list[Mode], Field(min_length=1), Distinct] = list(MODES)
     estimators: Annotated[list[Estimator], Distinct] = list(ESTIMATORS)
@@ -155,6 +174,8 @@ def checked(values: dict, where: str) -> Profile:
     Raises ConfigError, one line for each mistake.
     """
     values, faults = dict(values), []
+    if values.get("choices") == "code":
+        values = {**values, **_merged(values, CODE)}
     for key, choices in CHOICES.items():
         if isinstance(values.get(key), dict):
             try:
@@ -173,6 +194,13 @@ def checked(values: dict, where: str) -> Profile:
     if faults:
         raise ConfigError("\n".join(f"{where}: {_sentence(fault)}" for fault in faults))
     return profile
+
+
+def _merged(values: dict, changes: dict) -> dict:
+    """The changes, and what `values` has beside them in the same sections."""
+    sections = {key: value for key, value in changes.items() if isinstance(value, dict)}
+    inner = {key: {**values.get(key, {}), **section} for key, section in sections.items()}
+    return {**changes, **inner}
 
 
 def nearest(word, known) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lib.artefacts.store import Place
+from lib.pruning.masks import WeightMask
 
 
 def stack(places: Sequence[Place], mode: str | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -57,3 +58,22 @@ def expected_super_survivors(masks: np.ndarray) -> float:
     """
     masks = np.asarray(masks, bool).reshape(len(masks), -1)
     return float(masks.shape[1] * masks.mean(1).prod())
+
+
+def surviving_shares(mask: WeightMask, layers: int, heads: int) -> tuple[np.ndarray, np.ndarray]:
+    """Compute the share of weights kept in each head [layers, heads] and MLP [layers] (Fig. 1a).
+
+    A head's weights are its rows of query, key and value and its columns of the attention's output
+    projection. An MLP's weights are those of its two linear layers. Biases do not count.
+    """
+    in_heads, in_mlps = np.empty((layers, heads)), np.empty(layers)
+    prefix = next(iter(mask)).split(".layer.")[0]
+    for layer in range(layers):
+        at = f"{prefix}.layer.{layer}"
+        rows = [mask[f"{at}.attention.self.{name}.weight"] for name in ("query", "key", "value")]
+        columns = mask[f"{at}.attention.output.dense.weight"].T
+        per_head = [matrix.reshape(heads, -1).mean(1) for matrix in (*rows, columns)]
+        in_heads[layer] = np.mean(per_head, axis=0)
+        linears = [mask[f"{at}.{name}.dense.weight"].ravel() for name in ("intermediate", "output")]
+        in_mlps[layer] = np.concatenate(linears).mean()
+    return in_heads, in_mlps

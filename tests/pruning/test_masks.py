@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.pruning.masks import Mask, WeightMask, surviving_shares
+from lib.pruning.masks import Mask, WeightMask
 
 
 def test_a_mask_is_a_frozen_value():
@@ -66,17 +66,3 @@ def test_a_weight_mask_is_a_mapping_that_compares_by_value():
     assert WeightMask.of({"a": np.zeros(2, bool)}), "a mask that keeps nothing is true"
     with pytest.raises(TypeError, match="unhashable"):
         hash(mask)
-
-
-def test_surviving_shares_by_hand():
-    # one layer, two heads of width 1, d = 2, intermediate 2
-    at = "encoder.layer.0"
-    row = np.array([[True, True], [False, False]])  # head 0 keeps its row, head 1 loses it
-    kept = {f"{at}.attention.self.{name}.weight": row for name in ("query", "key", "value")}
-    # column 0 keeps one of two weights, column 1 none
-    kept[f"{at}.attention.output.dense.weight"] = np.array([[True, False], [False, False]])
-    kept[f"{at}.intermediate.dense.weight"] = np.array([[True, True], [True, False]])
-    kept[f"{at}.output.dense.weight"] = np.array([[False, False], [False, True]])
-    heads, mlps = surviving_shares(WeightMask.of(kept), 1, 2)
-    assert np.allclose(heads, [[(3 + 0.5) / 4, 0]])
-    assert np.allclose(mlps, [4 / 8])
