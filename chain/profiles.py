@@ -22,7 +22,7 @@ CHOICES = {
     "structured": Structured,
     "retraining": Retraining,
 }
-# What `choices: code` sets: each decision in which the authors' code differs from our default (README)
+# What `choices: code` sets: every decision in which the authors' code differs from our default.
 CODE = {
     "stsb_score": "pearson_spearman",
     "magnitude": {"max_rounds": 10},

@@ -4,9 +4,8 @@
 
 The expectation is over examples x, so the absolute value is taken per example, before the mean.
 Give each example its own gates and sum the losses: one backward pass then yields all these
-derivatives, exactly, and the weights need no gradients. `measure` keeps every derivative, because
-everything else is a reduction of them: the paper's formula, what the authors' code computes,
-bootstrap intervals.
+derivatives, exactly, and the weights need no gradients. `measure` keeps every derivative: the
+paper's formula, what the authors' code computes, and bootstrap intervals are reductions of them.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,8 +1,7 @@
 """The two pruning loops: start with everything and prune a little each round (paper §3.2, §3.3).
 
-The loops know nothing about models: they take a function that scores a subnetwork, so they can be
-tested by hand. Where the paper and its authors' code differ, the choice is a field of `Magnitude`
-or `Structured`; numbers in brackets refer to the README's table of decisions.
+They know nothing about models, only a function that scores a subnetwork. Where the paper and its
+authors' code differ, `Magnitude` and `Structured` have a choice; [n] is the README's decision n.
 """
 
 from collections.abc import Callable, Mapping
@@ -117,8 +116,8 @@ class Structured:
     second_step [13]: the heads-only phase prunes this share of that number, rounded down; may be 0
     start [14]: phases 2 and 3 start from the importance of the last "accepted" mask, or of the mask
         that "failed" (the authors' code)
-    joint_ends [25]: with the last unit of "both" kinds; or of "either" (the authors' code), and if
-        the heads are used up, the last MLP pruned comes back
+    joint_ends [25]: with the last unit of "both" kinds, or of "either" (the authors' code): if that
+        is the last head, the MLP pruned with it comes back
     keep: the floor, as a share of the full score
     """
 
@@ -137,6 +136,7 @@ def floor_of(score: float, keep: float) -> float:
     """Return the lowest score that a subnetwork may have: keep · the full score (paper: 90 %).
 
     Below a negative full score it is lower by (1 - keep) · |score|: the full model always passes.
+    (The authors' script stops with an error there.)
     """
     return keep * score if score >= 0 else score + (1 - keep) * score
 
@@ -192,9 +192,8 @@ def by_magnitude(
     score: Callable[[WeightMask], float],
     choices: Magnitude | None = None,
 ) -> Trail[WeightMask]:
-    """Prune the smallest weights round by round while the score is at or above the floor.
+    """Prune the smallest weights round by round while the score is at or above the floor (§3.2).
 
-    This is m-pruning (§3.2). It does not retrain between rounds.
     weights: {parameter name: array} of the fine-tuned model
     score(mask): a subnetwork's score on dev
     """
@@ -247,8 +246,7 @@ def by_importance(
 ) -> Trail[Mask]:
     """Prune the least important units round by round while the score is at or above the floor.
 
-    This is s-pruning (§3.3). A phase ends at its first mask under the floor, or with nothing left
-    to prune.
+    This is s-pruning (§3.3). A phase ends at its first mask under the floor, or with no unit left.
     full: the mask to start from
     measure(mask, floor): a subnetwork's score on dev and its importance, not normalised; the
         importance may be None if the score is under that floor
@@ -265,13 +263,12 @@ def by_importance(
     good, before = full, full
     for phase, share_of_step, n_mlps in _phases(mode, choices):
         while True:
-            if phase == "joint" and choices.joint_ends == "either" and not good.n_heads:
-                # the authors' loop leaves before it saves the MLP mask: it is one round old
-                good = Mask(good.heads, before.mlps)
-                rounds.append(Round("back", good, measure(good, -np.inf)[0], True))
-                break
-            if phase == "joint" and choices.joint_ends == "either" and not good.n_mlps:
-                break
+            if phase == "joint" and choices.joint_ends == "either":
+                if not good.n_heads:  # the authors' loop ends before it saves the newest MLP mask
+                    good = Mask(good.heads, before.mlps)
+                    rounds.append(Round("back", good, measure(good, -np.inf)[0], True))
+                if not (good.n_heads and good.n_mlps):
+                    break
             assert scores is not None, "every mask that was accepted was measured"
             ranked = importance.normalise(scores, choices.normalise)
             count = good.heads.size if choices.share_of == "all" else good.n_heads

@@ -103,6 +103,12 @@ def toy(score):
     return measure
 
 
+def perfect(mask, _floor, least_mlps=0):
+    """Score 1 while enough MLPs are left, for a model of any shape."""
+    scores = Importance(np.arange(mask.heads.size).reshape(mask.heads.shape), mask.mlps * 1.0)
+    return float(mask.n_mlps >= least_mlps), scores
+
+
 def test_the_phases_of_the_joint_mode():
     # From 20 heads: 2 heads and 1 MLP a round, then 1 head a round, then MLPs.
     # A mask is under the floor with 13 heads or 0 MLPs.
@@ -157,8 +163,46 @@ def test_a_full_model_at_or_below_chance_loses_everything():
     assert zero.good.mask.kept == 0
 
 
+def test_the_joint_phase_may_end_when_one_kind_is_used_up():
+    """The authors' loop ends with either kind; if the heads are gone, the last MLP comes back."""
+
+    def rounds(layers, heads, joint_ends):
+        choices = Structured(joint_ends=joint_ends, step=0.5)
+        trail = by_importance(Mask.full(layers, heads), perfect, "joint", choices)
+        return [(r.phase, r.mask.n_heads, r.mask.n_mlps) for r in trail.rounds], trail.good.mask
+
+    # 4 layers of 1 head: 2 heads and 1 MLP a round, so the heads are used up first
+    tried, good = rounds(4, 1, "either")
+    assert tried == [
+        *[("full", 4, 4), ("joint", 2, 3), ("joint", 0, 2), ("back", 0, 3)],
+        *[("mlps", 0, 2), ("mlps", 0, 1), ("mlps", 0, 0)],
+    ]
+    assert (good.n_heads, good.n_mlps) == (0, 0)
+    # 1 layer of 8 heads: the MLP is used up first, and the heads go on alone
+    tried, _ = rounds(1, 8, "either")
+    assert tried == [("full", 8, 1), ("joint", 4, 0), ("heads", 2, 0), ("heads", 0, 0)]
+    tried, _ = rounds(1, 8, "both")
+    assert tried == [("full", 8, 1), ("joint", 4, 0), ("joint", 0, 0)]
+
+
+def test_sizes_are_rounded_down_as_in_the_authors_code():
+    sizes = {}
+    for layers, heads in ((12, 12), (6, 12), (3, 4)):
+        trail = by_importance(
+            Mask.full(layers, heads), toy(lambda m, n=layers: float(m.n_mlps == n))
+        )
+        full, joint, alone = [r.mask.n_heads for r in trail.rounds][:3]
+        sizes[full] = full - joint, full - alone
+    assert sizes[144] == (14, 7) and sizes[72] == (7, 3)
+    assert sizes[12][0] == 1, (
+        "at least one head in a joint round, and none in a round of heads alone"
+    )
+    assert "heads" not in {r.phase for r in trail.rounds}
+
+
 def test_floors():
-    assert floor_of(0.8, 0.9) == pytest.approx(0.72)
+    scores = [k / 277 for k in range(278)]
+    assert all(floor_of(s, 0.9) == s * 0.9 for s in scores), "to the last digit, as they compare"
     assert floor_of(-0.1, 0.9) == pytest.approx(-0.11), "a full model is never under its own floor"
     undefined = by_magnitude({"w": np.arange(1.0, 11)}, lambda mask: float("nan"))
     assert undefined.good.phase == "full", "an undefined score prunes nothing"
