@@ -105,7 +105,9 @@ def toy(score):
 
 def perfect(mask, _floor, least_mlps=0):
     """Score 1 while enough MLPs are left, for a model of any shape."""
-    scores = Importance(np.arange(mask.heads.size).reshape(mask.heads.shape), mask.mlps * 1.0)
+    scores = Importance(
+        np.arange(1.0, mask.heads.size + 1).reshape(mask.heads.shape), mask.mlps * 1.0
+    )
     return float(mask.n_mlps >= least_mlps), scores
 
 
@@ -188,16 +190,14 @@ def test_the_joint_phase_may_end_when_one_kind_is_used_up():
 def test_sizes_are_rounded_down_as_in_the_authors_code():
     sizes = {}
     for layers, heads in ((12, 12), (6, 12), (3, 4)):
-        trail = by_importance(
-            Mask.full(layers, heads), toy(lambda m, n=layers: float(m.n_mlps == n))
-        )
-        full, joint, alone = [r.mask.n_heads for r in trail.rounds][:3]
-        sizes[full] = full - joint, full - alone
-    assert sizes[144] == (14, 7) and sizes[72] == (7, 3)
-    assert sizes[12][0] == 1, (
-        "at least one head in a joint round, and none in a round of heads alone"
-    )
-    assert "heads" not in {r.phase for r in trail.rounds}
+        # no MLP can go, so the joint phase fails at once and the heads go on alone
+        measure = partial(perfect, least_mlps=layers)
+        trail = by_importance(Mask.full(layers, heads), measure)
+        first = {r.phase: r.mask.n_heads for r in reversed(trail.rounds)}
+        sizes[layers * heads] = {phase: layers * heads - n for phase, n in first.items()}
+    assert (sizes[144]["joint"], sizes[144]["heads"]) == (14, 7)
+    assert (sizes[72]["joint"], sizes[72]["heads"]) == (7, 3)
+    assert sizes[12]["joint"] == 1 and "heads" not in sizes[12], "half of one head is none"
 
 
 def test_floors():
