@@ -4,6 +4,7 @@ import dataclasses
 import re
 
 import pytest
+import yaml
 
 import run_all
 from chain import plan as planning
@@ -13,6 +14,7 @@ from chain.profiles import ConfigError
 from lib.artefacts.fingerprint import ROOT
 from lib.tickets.subnetworks import Retraining
 
+README = (ROOT / "README.md").read_text()
 GOOD = (ROOT / "params" / "smoke.yaml").read_text()
 
 
@@ -227,3 +229,23 @@ def test_a_profile_may_be_a_file(tmp_path, outputs):
         ConfigError, match=r"own.yaml: unknown key 'encodre'; did you mean 'encoder'"
     ):
         choose(str(tmp_path / "own.yaml"))
+
+
+def test_choices_code_sets_what_the_readme_says():
+    """Each switch of the README's table of decisions that is marked as the authors' code."""
+    switches = re.findall(r"(?m)^\| \d+ \|.*\| ([^|]*\(code[^|]*) \|$", README)
+    listed: dict = {}
+    for switch in switches:
+        for text in re.findall(r"`([^`]*)`(?= \(code)", switch):
+            text = text if ":" in text else f"structured: {{estimator: {text}}}"
+            ((key, value),) = yaml.safe_load(text).items()
+            inner = {**listed.get(key, {}), **value} if isinstance(value, dict) else value
+            listed[key] = inner
+    assert listed == profiles.CODE
+    chosen = choose("quick", ["choices=code", "structured.step=0.2"])
+    assert chosen.name == "quick+choices=code+structured.step=0.2"
+    structured = chosen.profile.structured
+    assert (structured.step, structured.masked, structured.start) == (0.2, "measured", "failed")
+    assert chosen.profile.stsb_score == "pearson_spearman" and chosen.profile.magnitude.max_rounds
+    with pytest.raises(ConfigError, match="structured.start: choices: code decides it"):
+        choose("quick", ["choices=code", "structured.start=accepted"])
