@@ -175,7 +175,7 @@ def checked(values: dict, where: str) -> Profile:
     """
     values, faults = dict(values), []
     if values.get("choices") == "code":
-        values = {**values, **_merged(values, CODE)}
+        values = _merged(values, CODE)
     for key, choices in CHOICES.items():
         if isinstance(values.get(key), dict):
             try:
@@ -197,10 +197,16 @@ def checked(values: dict, where: str) -> Profile:
 
 
 def _merged(values: dict, changes: dict) -> dict:
-    """The changes, and what `values` has beside them in the same sections."""
-    sections = {key: value for key, value in changes.items() if isinstance(value, dict)}
-    inner = {key: {**values.get(key, {}), **section} for key, section in sections.items()}
-    return {**changes, **inner}
+    """Values with these changes; sections keep what the changes do not name.
+
+    A section that has been checked before, in a profile that is narrowed, has the changes already.
+    """
+    merged = {**values, **changes}
+    for key, section in changes.items():
+        before = values.get(key, {})
+        if isinstance(section, dict):
+            merged[key] = {**before, **section} if isinstance(before, dict) else before
+    return merged
 
 
 def nearest(word, known) -> str:

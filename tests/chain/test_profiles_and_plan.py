@@ -247,5 +247,6 @@ def test_choices_code_sets_what_the_readme_says():
     structured = chosen.profile.structured
     assert (structured.step, structured.masked, structured.start) == (0.2, "measured", "failed")
     assert chosen.profile.stsb_score == "pearson_spearman" and chosen.profile.magnitude.max_rounds
+    assert run_all.narrowed(chosen.profile, "RTE", "7").structured == structured
     with pytest.raises(ConfigError, match="structured.start: choices: code decides it"):
         choose("quick", ["choices=code", "structured.start=accepted"])
