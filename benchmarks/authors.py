@@ -1,9 +1,8 @@
 """The authors' algorithm, reimplemented from their code, for the benchmarks to compare with.
 
-Every row is padded to 128 tokens. A mask only sets gates to 0; nothing is removed. Importance and
-score take separate passes over dev, and the importance pass keeps attentions and computes gradients
-of all weights. The model, optimiser, attention and matrix products are lib's, so only the algorithm
-differs.
+Every row is padded to 128 tokens. A mask only sets gates to 0; nothing is removed. One pass over
+dev gives score and importance, keeps attentions, and computes gradients of all weights and gates.
+The model, optimiser, attention and matrix products are lib's, so only the algorithm differs.
 """
 
 from collections.abc import Iterator
@@ -69,52 +68,49 @@ def _batches(data: Encoded) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
         yield padded(data, range(start, min(start + BATCH, len(data))))
 
 
-def score(subject: FineTuned, mask: Mask) -> float:
-    """Score a subnetwork on dev with gates."""
-    logits = []
-    with torch.no_grad(), gates.masked(subject.model, mask):
-        for inputs, _ in _batches(subject.dev):
-            logits.append(subject.model(**inputs).numpy())
-    return subject.rescore(np.concatenate(logits))
+def measure(subject: FineTuned, mask: Mask) -> tuple[float, Importance]:
+    """Score a subnetwork and measure its importance in one pass over dev, with gates.
 
-
-def measure(subject: FineTuned, mask: Mask) -> Importance:
-    """Average |gradient of a batch's mean loss| over batches, as the estimator "per_batch" does.
-
-    Each batch takes one backward pass for the gates and all weights.
+    Each batch takes one backward pass for the gates and all weights. Masked units stay in the
+    model and get gradients, too; these are set to 0 at the end, so that both sides rank alike. The
+    importance is the mean over batches of |gradient of the batch's mean loss| ("per_batch").
     """
     model = subject.model.eval().requires_grad_(True)
     head_mask, mlp_mask = (
         torch.from_numpy(kept.astype(np.float32)) for kept in (mask.heads, mask.mlps)
     )
-    heads, mlps, batches = 0.0, 0.0, 0
+    heads, mlps, logits = 0.0, 0.0, []
     for inputs, labels in _batches(subject.dev):
         head_gates = head_mask.clone().requires_grad_()
         mlp_gates = mlp_mask.clone().requires_grad_()
         with gates.gated(model, head_gates, mlp_gates):
-            example_losses(model(**inputs, output_attentions=True), labels).mean().backward()
+            output = model(**inputs, output_attentions=True)
+            example_losses(output, labels).mean().backward()
         heads = heads + head_gates.grad.abs().numpy()
         mlps = mlps + mlp_gates.grad.abs().numpy()
-        batches += 1
+        logits.append(output.detach().numpy())
         model.zero_grad()
-    return Importance(heads / batches * mask.heads, mlps / batches * mask.mlps)
+    count = len(logits)
+    units = Importance(heads / count * mask.heads, mlps / count * mask.mlps)
+    return subject.rescore(np.concatenate(logits)), units
 
 
 def search(subject: FineTuned, choices: Structured) -> list[Mask]:
     """Run a joint search as `by_importance` does; return the masks that it tries, in order."""
     mask = subject.full
-    tried, measured = [mask], {}
-    floor = floor_of(score(subject, mask), choices.keep)
-    heads = choices.step * mask.heads.size
-    for n_heads, n_mlps in ((round(heads), 1), (round(heads * choices.second_step), 0), (0, 1)):
+    tried = [mask]
+    full, units = measure(subject, mask)
+    floor = floor_of(full, choices.keep)
+    heads = max(1, int(choices.step * mask.heads.size))
+    for n_heads, n_mlps in ((heads, 1), (int(heads * choices.second_step), 0), (0, 1)):
         while True:
-            if mask not in measured:
-                measured = {mask: importance.normalise(measure(subject, mask), choices.normalise)}
-            smaller = drop_lowest(mask, measured[mask], n_heads, n_mlps)
+            ranked = importance.normalise(units, choices.normalise)
+            smaller = drop_lowest(mask, ranked, n_heads, n_mlps)
             if smaller == mask:
                 break
             tried.append(smaller)
-            if score(subject, smaller) < floor:
+            value, measured = measure(subject, smaller)
+            if value < floor:
                 break
-            mask = smaller
+            mask, units = smaller, measured
     return tried

@@ -103,7 +103,7 @@ def compare_importance_passes(task: str, subject: FineTuned) -> Iterator[Claim]:
         return importance.measure(subject.model, subject.dev, subject.full).gradients
 
     def measure_as_authors():
-        scores = authors.measure(copied, subject.full)
+        _, scores = authors.measure(copied, subject.full)
         return np.concatenate([scores.heads.ravel(), scores.mlps])
 
     yield compare(
