@@ -22,6 +22,12 @@ from lib.pruning.compact import compact
 from lib.pruning.masks import Mask, WeightMask
 from lib.tickets.finetuned import FineTuned
 
+CONTROLS = (  # what else is trained at the bad s-pruned subnetwork's size
+    "random layers, pre-trained embeddings",
+    "shuffled pre-trained weights",
+    "first layers, pre-trained",
+)
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -50,15 +56,35 @@ def starting_point(
     return start
 
 
-def randomly_initialised(model: SentenceClassifier, seed: int) -> SentenceClassifier:
-    """Copy a model with a random encoder, embeddings included, and the same classifier.
+def randomly_initialised(
+    model: SentenceClassifier, seed: int, keep_embeddings: bool = False
+) -> SentenceClassifier:
+    """Copy a model with a random encoder and the same classifier (§4.3, Table 2).
 
-    Source: §4.3, Table 2.
+    keep_embeddings: only the layers are random; a control that the paper does not have
     """
     other = copy.deepcopy(model)
     with torch.random.fork_rng(devices=[]):  # transformers draws from the global generator only
         torch.manual_seed(seed)
         other.encoder = type(model.encoder)(model.encoder.config).to(model.device)
+    if keep_embeddings:
+        other.encoder.embeddings.load_state_dict(model.encoder.embeddings.state_dict())
+    return other
+
+
+@torch.no_grad()
+def shuffled(model: SentenceClassifier, seed: int) -> SentenceClassifier:
+    """Copy a model with the entries of each weight matrix of its layers in random order.
+
+    What is left of pre-training is the distribution of the weights, and the embeddings, biases and
+    LayerNorms. A control that the paper does not have.
+    """
+    other, generator = copy.deepcopy(model), torch.Generator().manual_seed(seed)
+    for layer in gates.encoder_layers(other):
+        for parameter in layer.parameters():
+            if parameter.ndim == 2:
+                order = torch.randperm(parameter.numel(), generator=generator).to(parameter.device)
+                parameter.copy_(parameter.flatten()[order].view_as(parameter))
     return other
 
 

@@ -104,6 +104,12 @@ def bad_units(good: Mask, seed: int) -> Mask:
     return Mask(*(top_up([~kept], [kept], int(kept.sum()), rng)[0] for kept in units))
 
 
+def first_units(like: Mask) -> Mask:
+    """Keep as many heads and MLPs as `like` does, all in the lowest layers."""
+    heads = np.arange(like.heads.size).reshape(like.heads.shape) < like.n_heads
+    return Mask(heads, np.arange(len(like.mlps)) < like.n_mlps)
+
+
 def super_units(
     heads: np.ndarray, mlps: np.ndarray, seed: int, rule: str = "rank"
 ) -> dict[str, Mask]:

@@ -207,6 +207,24 @@ def test_a_random_encoder_depends_on_its_seed_and_keeps_the_classifier(subject):
     assert torch.equal(first.classifier.weight, subject.model.classifier.weight)
 
 
+def test_random_layers_may_keep_the_embeddings(subject):
+    other = retrain.randomly_initialised(subject.model, 1, keep_embeddings=True)
+    assert torch.equal(word_embeddings(other).weight, word_embeddings(subject.model).weight)
+    assert not torch.equal(query_of(other), query_of(subject.model))
+
+
+def test_shuffled_weights_are_the_same_numbers_in_another_order(subject):
+    first, same, other = (retrain.shuffled(subject.model, seed) for seed in (1, 1, 2))
+    before = query_of(subject.model)
+    assert torch.equal(query_of(first), query_of(same))
+    assert not torch.equal(query_of(first), query_of(other))
+    assert not torch.equal(query_of(first), before)
+    assert torch.equal(query_of(first).flatten().sort().values, before.flatten().sort().values)
+    for name, parameter in first.named_parameters():
+        if "embeddings" in name or parameter.ndim == 1 or "classifier" in name:
+            assert torch.equal(parameter, subject.model.get_parameter(name)), name
+
+
 def test_retraining_starts_from_the_embeddings_that_were_chosen(subject):
     tuned = copy.deepcopy(subject.model)
     with torch.no_grad():

@@ -140,6 +140,12 @@ def test_share_draws_each_unit_independently_like_the_authors_code():
     assert abs(np.mean(sizes) - 4) < 0.3 and len(set(sizes)) > 3
 
 
+def test_the_first_layers_at_another_masks_size():
+    like = Mask([[0, 1, 1], [1, 0, 1]], [0, 1])
+    first = subnetworks.first_units(like)
+    assert first == Mask([[1, 1, 1], [1, 0, 0]], [1, 0])
+
+
 def test_super_survivors_as_in_the_authors_code():
     """Bad leaves super-survivors out while it can, and all seeds get one draw."""
     mlps = np.ones((2, 1), bool)
