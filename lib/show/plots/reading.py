@@ -100,16 +100,19 @@ def estimators(kappas: pd.DataFrame, reliabilities: pd.DataFrame, floor: float) 
     return legend_below(finish(figure), ncols=4)
 
 
-def kappa_by_size(curves: Mapping[str, Mapping[str, np.ndarray]], floor: np.ndarray) -> Figure:
+def kappa_by_size(
+    curves: Mapping[str, Mapping[str, np.ndarray]], floors: Mapping[str, np.ndarray]
+) -> Figure:
     """Notebook 07: κ over seeds if each seed keeps its k most important heads, for every k.
 
     curves: {task: {estimator: κ, float [heads + 1]}}.
-    floor: the 95th percentile of κ of random masks of each size, float [heads + 1].
+    floors: {task: the 95th percentile of κ of random masks of each size, float [heads + 1]}.
     """
     figure, panels = panels_of(len(curves), 3.6, 2.7)
-    sizes = np.arange(len(floor))
     for axes, (task, lines) in zip(panels, curves.items(), strict=True):
-        axes.fill_between(sizes, 0, floor, color="0.85", label="95 % of random masks are below")
+        sizes = np.arange(len(floors[task]))
+        chance = {"color": "0.85", "label": "95 % of random masks are below its top"}
+        axes.fill_between(sizes, 0, floors[task], **chance)
         axes.axhline(0, color="0.3", linewidth=0.8)
         for name, kappas in lines.items():
             style = {"color": ESTIMATOR_COLOURS[name], "linestyle": ESTIMATOR_LINES[name]}
