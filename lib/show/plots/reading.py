@@ -76,7 +76,8 @@ def importance_by_round(
             below.plot(rounds, shares, **style, markersize=4, linewidth=1.2, label=name)
         below.axhline(0.5, color="0.3", linestyle=":", linewidth=1, label="order is pure noise")
         below.set(ylim=(-0.03, 0.6), ylabel="probability\nthat two heads swap")
-        legend_beside(below)
+        under = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.3), "ncols": 3}
+        below.legend(**under, frameon=False, fontsize=9)
     return finish(figure)
 
 
@@ -111,11 +112,17 @@ def kappa_by_size(
     figure, panels = panels_of(len(curves), 3.6, 2.7)
     for axes, (task, lines) in zip(panels, curves.items(), strict=True):
         sizes = np.arange(len(floors[task]))
-        chance = {"color": "0.85", "label": "95 % of random masks are below its top"}
+        chance: dict[str, Any] = {
+            "color": "0.85",
+            "label": "95 % of random masks are below its top",
+        }
         axes.fill_between(sizes, 0, floors[task], **chance)
         axes.axhline(0, color="0.3", linewidth=0.8)
         for name, kappas in lines.items():
-            style = {"color": ESTIMATOR_COLOURS[name], "linestyle": ESTIMATOR_LINES[name]}
+            style: dict[str, Any] = {
+                "color": ESTIMATOR_COLOURS[name],
+                "linestyle": ESTIMATOR_LINES[name],
+            }
             axes.plot(sizes, kappas, **style, linewidth=1.3, label=name)
         axes.set_title(task, fontsize=9)
         axes.set(xlabel="heads kept by each seed", ylabel="Fleiss' κ over seeds", ylim=(-0.3, 1.02))
