@@ -204,7 +204,8 @@ def table(masks: Mapping[str, np.ndarray], seed: int = 0, draws: int = 10_000) -
     """Collect κ, Q's p and the permutation test in one row per task; masks: {task: masks}.
 
     "p (Holm)": p, corrected over the tasks; the other p-values are not corrected.
-    "p within layers": the p if random masks keep the number of units of each layer.
+    "p within layers": the p if random masks keep the number of units of each layer; always nan for
+    MLPs, because a layer has one.
     "why nan": the answer of `why_nan`.
     """
     rows = []
