@@ -136,14 +136,12 @@ def permutation_test(
     Each draw shuffles the seeds' masks independently: over all units or, with within_layers, inside
     each layer, so that every layer keeps its number of units. At fixed sizes Fleiss' κ rises with
     the number of shared units, so the test over all units is a test of κ, too.
-    nan if fewer than two seeds have anything to shuffle: a full or empty mask (or layer) has not.
+    nan if no shuffle can change what the seeds share: see `_can_be_shuffled`.
     """
     kept = units_of(masks)
-    blocks = kept.reshape(np.shape(masks)[0], np.shape(masks)[1] if within_layers else 1, -1)
-    shares = blocks.mean(2)
-    # shuffling one seed changes nothing if all other seeds are full or empty
-    if len(kept) < 2 or ((shares == 0) | (shares == 1)).all(1).sum() >= len(kept) - 1:
+    if not _can_be_shuffled(masks, within_layers):
         return Permutation(NAN, NAN, NAN)
+    blocks = kept.reshape(np.shape(masks)[0], np.shape(masks)[1] if within_layers else 1, -1)
     draw = np.random.default_rng(seed)
     counts = np.zeros((draws, *blocks.shape[1:]), np.int16)
     for mask in blocks:
@@ -155,6 +153,42 @@ def permutation_test(
         return (count * (count - 1) // 2).reshape(*count.shape[:-2], -1).sum(-1) / n_pairs
 
     return against_chance(float(shared(blocks.sum(0))), shared(counts))
+
+
+def _can_be_shuffled(masks: np.ndarray, within_layers: bool) -> bool:
+    """Tell whether shuffling can change how many units the seeds share.
+
+    It can if, over all units (or in one and the same layer), two seeds keep some but not all. A
+    seed that keeps everything or nothing there shares as many units with any order of another one.
+    """
+    masks = np.asarray(masks, bool)
+    shares = masks.reshape(len(masks), masks.shape[1] if within_layers else 1, -1).mean(2)
+    return bool((((shares > 0) & (shares < 1)).sum(0) >= 2).any())
+
+
+def shuffled_products(
+    a: np.ndarray, b: np.ndarray, seed: int, draws: int
+) -> tuple[float, np.ndarray] | None:
+    """Sum a · b, as it is and with the units of b shuffled: (observed, drawn float [draws]).
+
+    Each draw shuffles the units inside each layer, in the same way in all rows, so that whatever
+    the rows of b have in common stays. This is the permutation test of `overlap` (rows are seeds)
+    and of `patterns` (rows are tasks).
+    a, b: [rows, layers, units]; to shuffle over all layers, pass [rows, 1, units]
+    None if no shuffle can change the sum.
+    """
+    # [layer, unit of a, unit of b]: their products, summed over rows
+    together = np.einsum("rli,rlj->lij", a, b, dtype=np.float64)
+    # a sum of one term for the unit of a and one for the unit of b is the same in every order
+    steps = np.diff(np.diff(together, axis=1), axis=2)
+    if np.allclose(steps, 0, atol=1e-9 * np.abs(together).max()):
+        return None
+    layers, units, _ = together.shape
+    orders = np.random.default_rng(seed).permuted(
+        np.broadcast_to(np.arange(units), (draws, layers, units)), axis=2
+    )
+    drawn = together[np.arange(layers)[:, None], np.arange(units), orders].sum((1, 2))
+    return float(np.trace(together, axis1=1, axis2=2).sum()), drawn
 
 
 def holm(p_values: ArrayLike) -> np.ndarray:
@@ -170,7 +204,8 @@ def table(masks: Mapping[str, np.ndarray], seed: int = 0, draws: int = 10_000) -
     """Collect κ, Q's p and the permutation test in one row per task; masks: {task: masks}.
 
     "p (Holm)": p, corrected over the tasks; the other p-values are not corrected.
-    "p within layers": the p if random masks keep the number of units of each layer.
+    "p within layers": the p if random masks keep the number of units of each layer; always nan for
+    MLPs, because a layer has one.
     "why nan": the answer of `why_nan`.
     """
     rows = []
@@ -189,24 +224,25 @@ def table(masks: Mapping[str, np.ndarray], seed: int = 0, draws: int = 10_000) -
 
 
 def why_nan(masks: np.ndarray) -> str:
-    """Say why κ, Q or the permutation test over all units is nan; empty if none of them is.
-
-    This leaves out the test within layers, whose p can be nan for its own reason: a layer has only
-    one MLP, so there is nothing to shuffle.
-    """
+    """Say why κ, Q or a permutation test is nan, with all reasons; empty if none of them is."""
     kept = units_of(masks)
     if len(kept) < 2:
         return "one seed"
     if kept.all() or not kept.any():
         return "everything is kept" if kept.all() else "nothing is kept"
+    reasons = []
     if (kept == kept[0]).all():
-        return "all seeds are the same, so Q has nothing to compare"
-    if (kept.any(1) & ~kept.all(1)).sum() < 2:
-        return (
+        reasons.append("all seeds are the same, so Q has nothing to compare")
+    if not _can_be_shuffled(masks, within_layers=False):
+        reasons.append(
             "all seeds but one (or all) keep everything or nothing, "
-            "so random masks are the same masks"
+            "so random masks share the same number of units"
         )
-    return ""
+    elif np.ndim(masks) == 2:
+        reasons.append("a layer has one MLP, so there is nothing to shuffle within layers")
+    elif not _can_be_shuffled(masks, within_layers=True):
+        reasons.append("in no layer do two seeds keep some but not all units")
+    return "; ".join(reasons)
 
 
 # --- how much of the disagreement comes from the estimator ----------------------------------------
@@ -246,22 +282,80 @@ def _rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
     return float(spearmanr(a.ravel(), b.ravel()).statistic)
 
 
-def exchangeable(gradients: np.ndarray, live: np.ndarray, errors: float = 2.0) -> float:
-    """Compute the share of live heads whose importance is close to a neighbour's.
+def swaps(
+    gradients: np.ndarray,
+    live: np.ndarray,
+    places: int,
+    estimator: Estimator = "per_example",
+    seed: int = 0,
+    draws: int = 50,
+) -> float:
+    """Estimate the probability that other rows put two heads into the opposite order.
 
-    The live heads are put in order of normalised importance, E|g|. Two neighbours are close if the
-    mean of their difference, row by row, is at most `errors` of its standard errors. The order
-    comes from the same rows and no correction is made, so this describes the heads and is no test.
+    One random half of the rows puts the live heads in order of normalised importance. Of all heads
+    that are `places` apart in that order, the function returns the share that the other half puts
+    the other way round: the mean over `draws` random splits, where a tie counts as half.
+    0 is a clear ranking and 0.5 is pure noise, whatever `places` is, because the half that makes
+    the order is not the half that tests it. Heads next to each other (places = 1) may swap because
+    the order is noise or because they matter equally; heads ten places apart are the control.
     gradients: float [rows, layers·heads + layers]; live: bool [layers, heads]
-    nan for fewer than two live heads. Ours, to put a number to the explanation in §5.1.
+    nan for fewer than two rows, or if there are not more than `places` live heads. Ours, to put a
+    number to the explanation in §5.1.
     """
-    layers, heads = live.shape
-    rows = np.abs(np.asarray(gradients, float))[:, : layers * heads].reshape(-1, layers, heads)
-    norms = np.linalg.norm(rows.mean(0), axis=1, keepdims=True)
-    rows = (rows / np.where(norms > 0, norms, 1)).reshape(len(rows), -1)[:, live.ravel()]
-    if rows.shape[1] < 2:
+    if live.sum() <= places or len(gradients) < 2:
         return NAN
-    steps = np.diff(rows[:, np.argsort(rows.mean(0), kind="stable")], axis=1)
-    close = steps.mean(0) <= errors * steps.std(0, ddof=1) / np.sqrt(len(steps))
-    # close[i] is about heads i and i + 1, so each head looks at the pair before and the pair after
-    return float((np.r_[close, False] | np.r_[False, close]).mean())
+    draw, shares = np.random.default_rng(seed), []
+    for _ in range(draws):
+        halves = np.array_split(draw.permutation(len(gradients)), 2)
+        first, second = (
+            normalise(importance(gradients[half], *live.shape, estimator)).heads[live]
+            for half in halves
+        )
+        ordered = second[np.argsort(first, kind="stable")]
+        steps = ordered[places:] - ordered[:-places]
+        shares.append(np.mean((steps < 0) + 0.5 * (steps == 0)))
+    return float(np.mean(shares))
+
+
+def kappa_by_size(importances: np.ndarray) -> np.ndarray:
+    """Compute Fleiss' κ of masks of equal size, for every size: float [units + 1].
+
+    Element k is κ if each seed keeps its k most important units, so two estimators, or two tasks,
+    can be compared at the same k. κ depends on the size, so masks of different sizes cannot.
+    importances: float [seeds, …], one row of units per seed; a tie goes to the earlier unit
+    nan for k = 0 and for all units, where there is nothing to agree on, and for a single seed.
+    """
+    scores = np.reshape(importances, (len(importances), -1))
+    ranks = np.argsort(np.argsort(-scores, axis=1, kind="stable"), axis=1)
+    return _kappa_of_ranks(ranks[None])[0]
+
+
+def random_kappa_by_size(
+    seeds: int, units: int, quantile: float = 0.95, seed: int = 0, draws: int = 2_000
+) -> np.ndarray:
+    """Compute the control of `kappa_by_size`: a quantile of κ over random orders, [units + 1].
+
+    The mean of κ over random masks of equal sizes is 0. The quantile holds for one k at a time: a
+    curve that looks at all k goes above it somewhere by chance more often.
+    """
+    ranks = np.broadcast_to(np.arange(units), (draws, seeds, units))
+    kappas = _kappa_of_ranks(np.random.default_rng(seed).permuted(ranks, axis=2))
+    return np.quantile(kappas, quantile, axis=0)
+
+
+def _kappa_of_ranks(ranks: np.ndarray) -> np.ndarray:
+    """Compute κ [draws, k] for every size k; ranks: [draws, seeds, units], kept if below k."""
+    draws, seeds, units = ranks.shape
+    shared = np.zeros((draws, units + 1))
+    for i, j in combinations(range(seeds), 2):
+        # both seeds keep a unit from the size on that the worse of its two ranks asks for
+        enters = np.maximum(ranks[:, i], ranks[:, j]) + 1
+        np.add.at(shared, (np.arange(draws)[:, None], enters), 1)
+    p = np.arange(units + 1) / units
+    kappas = np.full(shared.shape, NAN)
+    if seeds > 1:
+        shared = shared.cumsum(1) / (seeds * (seeds - 1) / 2 * units)
+        inner = slice(1, -1)
+        # fleiss_kappa's formula, where all seeds keep the share p
+        kappas[:, inner] = (shared - p**2)[:, inner] / (p * (1 - p))[inner]
+    return kappas

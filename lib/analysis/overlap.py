@@ -13,7 +13,14 @@ from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import squareform
 from scipy.stats import rankdata
 
-from lib.analysis.agreement import NAN, Permutation, against_chance, holm, units_of
+from lib.analysis.agreement import (
+    NAN,
+    Permutation,
+    against_chance,
+    holm,
+    shuffled_products,
+    units_of,
+)
 from lib.paper.tables import interval
 
 
@@ -34,25 +41,30 @@ def expected_overlap(masks_a: np.ndarray, masks_b: np.ndarray) -> np.ndarray:
 
 
 def permutation_test(
-    masks_a: np.ndarray, masks_b: np.ndarray, seed: int = 0, draws: int = 10_000
+    masks_a: np.ndarray,
+    masks_b: np.ndarray,
+    seed: int = 0,
+    draws: int = 10_000,
+    within_layers: bool = False,
 ) -> Permutation:
     """Test whether two tasks share more units than if one task's units were shuffled. One-sided.
 
     Each draw shuffles the units of one task in the same way in all seeds, which keeps what the
     seeds have in common: five seeds of a task are not five independent masks. With a single seed
     this approximates the hypergeometric test.
-    nan if all units of a task are kept by equally many seeds, for instance by all or by none.
+    The units are shuffled over all layers or, with within_layers, inside each layer, so that every
+    layer of every seed keeps its number of units. The first asks whether the tasks share units; the
+    second, whether they share more than having the same layers in common explains.
+    nan if shuffling changes nothing, for instance if a task keeps all units or none. A layer has
+    only one MLP, so within layers MLPs are always nan.
     """
     a, b = _units_of_both(masks_a, masks_b)
-    if any((masks.sum(0) == masks.sum(0)[0]).all() for masks in (a, b)):
+    blocks = len(a), np.shape(masks_a)[1] if within_layers else 1, -1
+    sums = shuffled_products(a.reshape(blocks), b.reshape(blocks), seed, draws)
+    if sums is None:
         return Permutation(NAN, NAN, NAN)
-    # [unit of a, unit of b]: the number of seeds in which both are kept
-    together = a.T.astype(np.float64) @ b
-    shuffled = np.random.default_rng(seed).permuted(
-        np.tile(np.arange(len(together)), (draws, 1)), axis=1
-    )
-    drawn = together[np.arange(len(together)), shuffled].sum(1) / len(a)
-    return against_chance(float(np.trace(together)) / len(a), drawn)
+    observed, drawn = sums
+    return against_chance(observed / len(a), drawn / len(a))
 
 
 def table(masks: Mapping[str, np.ndarray], seed: int = 0, draws: int = 10_000) -> pd.DataFrame:
@@ -61,18 +73,21 @@ def table(masks: Mapping[str, np.ndarray], seed: int = 0, draws: int = 10_000) -
     "excess": the mean over seeds of shared units minus the units shared by chance.
     "from", "to": its interval over seeds, by `lib.paper.tables.interval`.
     "p": of `permutation_test`; "p (Holm)": corrected over the pairs.
+    "p within layers", "p within layers (Holm)": the same if random masks keep the number of units
+    of each layer; always nan for MLPs.
     """
     rows = []
     for task, other in combinations(masks, 2):
-        shared = overlap(masks[task], masks[other])
-        by_chance = expected_overlap(masks[task], masks[other])
+        pair = masks[task], masks[other]
+        shared, by_chance = overlap(*pair), expected_overlap(*pair)
         excess = shared - by_chance
-        low, high = interval(excess)
-        p = permutation_test(masks[task], masks[other], seed, draws).p
-        rows.append((task, other, shared.mean(), by_chance.mean(), excess.mean(), low, high, p))
-    columns = ["task", "other task", "shared", "by chance", "excess", "from", "to", "p"]
-    frame = pd.DataFrame(rows, columns=columns)
-    return frame.assign(**{"p (Holm)": holm(frame["p"])})
+        means = shared.mean(), by_chance.mean(), excess.mean()
+        tests = (permutation_test(*pair, seed, draws, within) for within in (False, True))
+        rows.append((task, other, *means, *interval(excess), *(test.p for test in tests)))
+    columns = ["task", "other task", "shared", "by chance", "excess", "from", "to"]
+    frame = pd.DataFrame(rows, columns=[*columns, "p", "p within layers"])
+    frame.insert(list(frame.columns).index("p") + 1, "p (Holm)", holm(frame["p"]))
+    return frame.assign(**{"p within layers (Holm)": holm(frame["p within layers"])})
 
 
 def matrices(masks: Mapping[str, np.ndarray]) -> tuple[pd.DataFrame, pd.DataFrame]:

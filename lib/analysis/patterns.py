@@ -8,12 +8,14 @@ import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from lib.analysis import attention, drawn_maps
+from lib.analysis.agreement import against_chance, shuffled_products
 from lib.analysis.drawn_maps import CLASSES
 from lib.model.batches import Encoded
 from lib.model.classifier import SentenceClassifier
@@ -125,24 +127,78 @@ def count(
     return counts
 
 
-def correlation(
-    survives: np.ndarray, shares: np.ndarray, seed: int = 0, draws: int = 2_000
-) -> tuple[float, float, float]:
-    """Correlate survival with a share, over all heads of all tasks: Pearson's (r, low, high).
+class Correlation(NamedTuple):
+    """A correlation, and what it is when heads are shuffled within their layer.
 
-    survives: bool [tasks, layers, heads]; shares: float of the same shape
-    low, high: 2.5th and 97.5th percentile over bootstrap draws of heads, each with all its tasks
-    The tasks are pooled as they are, so r also reflects differences between tasks.
-    All three are nan if all heads survive, or none, or if all shares are the same.
+    r: Pearson's, with every task centred on its own mean
+    expected: the mean of r over shuffles: what a trend over the layers gives by itself
+    low, high: 2.5th and 97.5th percentile over shuffles. This is the range of chance, and no
+        confidence interval: it lies around `expected`, not around r.
+    p: two-sided, the share of shuffles that are at least as far from `expected` as r is
     """
-    a, b = (np.asarray(array, float).reshape(len(array), -1) for array in (survives, shares))
-    if np.ptp(a) == 0 or np.ptp(b) == 0:
-        return float("nan"), float("nan"), float("nan")
-    picks = np.random.default_rng(seed).integers(a.shape[1], size=(draws, a.shape[1]))
-    drawn = [(a[:, pick].ravel(), b[:, pick].ravel()) for pick in picks]
-    correlations = [np.corrcoef(x, y)[0, 1] for x, y in drawn if np.ptp(x) and np.ptp(y)]
-    low, high = np.percentile(correlations, [2.5, 97.5])
-    return float(np.corrcoef(a.ravel(), b.ravel())[0, 1]), float(low), float(high)
+
+    r: float
+    expected: float
+    low: float
+    high: float
+    p: float
+
+
+def correlation(
+    survives: np.ndarray, shares: np.ndarray, seed: int = 0, draws: int = 10_000
+) -> Correlation:
+    """Correlate survival with a share over the heads of all tasks, and test it by permutation.
+
+    Each task is centred on its own mean, so a task that keeps more heads than another one adds
+    nothing. Each draw shuffles the heads within each layer, so a trend over the layers that both
+    quantities have is part of chance. All tasks are shuffled alike: a head has much the same maps
+    in every task, so several tasks are not as many independent samples.
+    survives: bool [tasks, layers, heads]; shares: float of the same shape
+    All numbers are nan if one of the two is constant in every task; those of the test are nan if
+    shuffling changes nothing.
+    """
+    a, b = (np.asarray(array, float) for array in (survives, shares))
+    a, b = (array - array.mean((1, 2), keepdims=True) for array in (a, b))
+    lengths = np.linalg.norm(a) * np.linalg.norm(b)
+    nan = float("nan")
+    if np.allclose(a, 0) or np.allclose(b, 0):
+        return Correlation(nan, nan, nan, nan, nan)
+    r = float((a * b).sum() / lengths)
+    sums = shuffled_products(a, b, seed, draws)
+    if sums is None:
+        return Correlation(r, nan, nan, nan, nan)
+    drawn = sums[1] / lengths
+    expected, (low, high) = float(drawn.mean()), np.percentile(drawn, [2.5, 97.5])
+    p = against_chance(abs(r - expected), np.abs(drawn - expected)).p
+    return Correlation(r, expected, float(low), float(high), p)
+
+
+# --- how well the classifier does -----------------------------------------------------------------
+
+
+def weighted_f1(
+    classes: np.ndarray, given: np.ndarray, seed: int = 0, draws: int = 2_000
+) -> tuple[float, float, float]:
+    """Compute the classifier's weighted F1 and its 95 % bootstrap interval: (F1, low, high).
+
+    Each draw takes maps with replacement. So the interval says how much the F1 would change with
+    other maps of the same kind; the classifier and the person who labelled the maps stay the same.
+    classes, given: int [maps], the labels and the classifier's answers
+    """
+
+    one_hot = np.eye(max(classes.max(), given.max()) + 1)
+
+    def score(labels: np.ndarray, answers: np.ndarray) -> np.ndarray:
+        """Weighted F1 of each draw; labels, answers: int [draws, maps]."""
+        labelled, answered = one_hot[labels], one_hot[answers]
+        in_class, both = labelled.sum(1), (labelled * answered).sum(1)
+        # the F1 of a class is 2 · both / (labelled + answered), and 0 / 0 has no weight
+        f1 = 2 * both / np.maximum(in_class + answered.sum(1), 1)
+        return (f1 * in_class).sum(1) / labels.shape[1]
+
+    picks = np.random.default_rng(seed).integers(len(classes), size=(draws, len(classes)))
+    low, high = np.percentile(score(classes[picks], given[picks]), [2.5, 97.5])
+    return float(score(classes[None], given[None])[0]), float(low), float(high)
 
 
 # --- labelled maps --------------------------------------------------------------------------------

@@ -129,13 +129,101 @@ def test_split_half_is_low_for_an_estimator_whose_signs_cancel():
     assert np.isnan(agreement.split_half(np.zeros((8, 30)), 6, 4, "per_example")).all()
 
 
-def test_exchangeable_counts_heads_close_to_a_neighbour():
-    rows = np.tile([1.0, 2, 3, 4, 0], (50, 1)) + np.random.default_rng(0).normal(0, 1e-3, (50, 5))
-    live = np.ones((1, 4), bool)
-    assert agreement.exchangeable(rows, live) == 0
-    rows[:, 1] = 1 + np.random.default_rng(1).normal(0, 0.1, 50)
-    assert agreement.exchangeable(rows, live) == 0.5, "two of the four heads are indistinguishable"
-    assert np.isnan(agreement.exchangeable(rows, np.array([[True, False, False, False]])))
+def test_within_layers_p_is_nan_if_no_layer_can_be_shuffled_in_two_seeds():
+    masks = np.zeros((2, 2, 4), bool)
+    masks[0, 0, :2] = masks[1, 1, :2] = True  # each seed has a choice in a layer of its own
+    assert np.isnan(agreement.permutation_test(masks, within_layers=True)).all()
+    assert np.isfinite(agreement.permutation_test(masks).p)
+    assert agreement.why_nan(masks) == "in no layer do two seeds keep some but not all units"
+    masks[1, 0, 0] = True
+    assert np.isfinite(agreement.permutation_test(masks, within_layers=True).p)
+    assert agreement.why_nan(masks) == ""
+
+
+def test_why_nan_says_that_a_layer_has_one_mlp():
+    mlps = np.array([[1, 1, 0], [0, 1, 1]], bool)
+    table = agreement.table({"differ": mlps, "same": mlps[[0, 0]]}, draws=50)
+    assert table["p within layers"].isna().all() and table["p"].notna().all()
+    assert table.loc["differ", "why nan"].startswith("a layer has one MLP")
+    both = table.loc["same", "why nan"]
+    assert "all seeds are the same" in both and "a layer has one MLP" in both
+
+
+def test_shuffled_products_by_hand():
+    a = np.array([[[1.0, 2, 3]]])
+    observed, drawn = agreement.shuffled_products(a, a, seed=0, draws=3000)
+    assert observed == 14 and set(drawn) == {10, 11, 13, 14}
+    assert drawn.mean() == pytest.approx(12, abs=0.1)
+    # in two layers of one unit each, nothing can be shuffled
+    assert (
+        agreement.shuffled_products(a[..., :2].reshape(1, 2, 1), np.ones((1, 2, 1)), 0, 9) is None
+    )
+
+
+def _gradients(means, error, rows=128, seed=0):
+    """Positive gradients of one layer of heads, and of its MLP."""
+    noise = np.random.default_rng(seed).normal(0, error, (rows, len(means) + 1))
+    return np.append(means, 1.0) + noise
+
+
+@pytest.mark.parametrize("places", [1, 10])
+def test_a_clear_ranking_never_swaps_and_noise_is_a_coin_toss(places):
+    live = np.ones((1, 24), bool)
+    assert agreement.swaps(_gradients(np.arange(10, 34.0), 0.01), live, places) == 0
+    noise = [
+        agreement.swaps(_gradients(np.full(24, 10.0), 1, seed=n), live, places) for n in range(20)
+    ]
+    assert np.mean(noise) == pytest.approx(0.5, abs=0.02)
+
+
+def test_close_neighbours_swap_and_heads_further_away_do_not():
+    live = np.ones((1, 24), bool)
+    # a step between neighbours is one standard error of a head's mean, ten steps are ten of them
+    gradients = _gradients(np.arange(20, 44.0), 128**0.5)
+    near, far = (agreement.swaps(gradients, live, places) for places in (1, 10))
+    assert near > 0.25 and far < 0.01
+
+
+def test_swaps_need_enough_live_heads_and_look_at_no_others():
+    gradients = _gradients(np.arange(10, 34.0), 0.01)
+    live = np.arange(24)[None] < 11
+    gradients[:, 11:24] = 0
+    assert agreement.swaps(gradients, live, 10) == 0
+    assert np.isnan(agreement.swaps(gradients, live, 11))
+    assert np.isnan(agreement.swaps(gradients[:1], live, 1))
+    assert agreement.swaps(np.zeros_like(gradients), live, 1) == 0.5, "equal heads have no order"
+
+
+def test_kappa_by_size_is_fleiss_kappa_of_the_masks():
+    scores = np.random.default_rng(0).random((3, 4, 3)) + np.linspace(0, 1, 3)
+    kappas = agreement.kappa_by_size(scores)
+    assert kappas.shape == (13,) and np.isnan(kappas[[0, 12]]).all()
+    for k in range(1, 12):
+        flat = scores.reshape(3, -1)
+        masks = flat >= np.sort(flat, axis=1)[:, [-k]]
+        assert (masks.sum(1) == k).all()
+        assert kappas[k] == pytest.approx(agreement.fleiss_kappa(masks)), k
+    assert np.isnan(agreement.kappa_by_size(scores[:1])).all()
+    assert agreement.kappa_by_size(scores[[0, 0]])[1:-1] == pytest.approx(1)
+
+
+def test_kappa_at_equal_sizes_does_not_depend_on_where_a_search_ends():
+    """Searches along one order that stop at different sizes differ in κ, but not in the curve."""
+    draw = np.random.default_rng(0)
+    common = draw.normal(size=72)
+    scores = common + draw.normal(0, 0.7, (5, 72))
+    kappas = agreement.kappa_by_size(scores)
+    assert np.ptp(kappas[5:68]) > 0.1, "so κ at two sizes is no comparison"
+    floor = agreement.random_kappa_by_size(5, 72)
+    assert (kappas[5:68] > floor[5:68]).all()
+
+
+def test_random_orders_exceed_the_floor_in_about_5_percent():
+    draw = np.random.default_rng(1)
+    floor = agreement.random_kappa_by_size(3, 72)
+    assert np.isnan(floor[[0, -1]]).all() and np.isfinite(floor[1:-1]).all()
+    above = [agreement.kappa_by_size(draw.random((3, 72)))[36] > floor[36] for _ in range(400)]
+    assert 0.02 < np.mean(above) < 0.08
 
 
 def test_kappa_q_and_super_survivors_of_the_authors_masks(published):

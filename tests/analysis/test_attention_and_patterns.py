@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import f1_score
 
 from lib.analysis import attention, drawn_maps, patterns
 from lib.analysis.drawn_maps import CLASSES
@@ -146,14 +147,83 @@ def test_only_the_given_heads_are_counted(tiny):
     assert patterns.count(model, data, range(5), classifiers, np.zeros((3, 4), bool)).sum() == 0
 
 
-def test_the_correlation_lies_in_its_interval():
+def test_the_correlation_of_a_copy_is_1_and_of_a_constant_nan():
     draw = np.random.default_rng(0)
     survives = draw.random((3, 6, 12)) < 0.4
-    r, low, high = patterns.correlation(survives, survives * 0.5 + 0.2)
-    assert r == pytest.approx(1) and low == pytest.approx(1) and high == pytest.approx(1)
-    r, low, high = patterns.correlation(survives, draw.random((3, 6, 12)))
-    assert low < 0 < high and low < r < high
+    found = patterns.correlation(survives, survives * 0.5 + 0.2, draws=500)
+    assert found.r == pytest.approx(1) and found.p < 0.01
+    assert found.low < found.expected < found.high < found.r
     assert np.isnan(patterns.correlation(np.ones((1, 3, 4)), draw.random((1, 3, 4)))).all()
+    by_layer = np.repeat(draw.random((1, 6, 1)), 12, axis=2)
+    layers_only = patterns.correlation(survives[:1], by_layer)
+    assert np.isfinite(layers_only.r) and np.isnan(layers_only.p), "no shuffle changes anything"
+
+
+def test_tasks_are_centred_before_they_are_pooled():
+    """The task that keeps more heads has more of the pattern; within a task nothing correlates."""
+    survives = np.array([[[1, 1, 1, 0]], [[1, 0, 0, 0]]], bool)
+    shares = np.array([[[0.9, 0.8, 0.7, 0.8]], [[0.2, 0.1, 0.2, 0.3]]])
+    assert np.corrcoef(survives.ravel(), shares.ravel())[0, 1] > 0.4
+    assert patterns.correlation(survives, shares).r == pytest.approx(0, abs=1e-9)
+
+
+TASKS, LAYERS, HEADS = 9, 6, 12
+BASE = np.linspace(0.1, 0.9, TASKS)[:, None, None] + np.zeros((TASKS, LAYERS, HEADS))
+DEPTH = np.linspace(0.9, 0.1, LAYERS)[None, :, None] + np.zeros((TASKS, LAYERS, HEADS))
+
+
+def _base_rates(draw):
+    """Tasks differ in both quantities; heads do not."""
+    return draw.random(BASE.shape) < BASE, BASE / 2 + draw.normal(0, 0.1, BASE.shape)
+
+
+def _trend(draw):
+    """Both quantities fall with depth, in all tasks alike."""
+    return draw.random(DEPTH.shape) < DEPTH, DEPTH / 2 + draw.normal(0, 0.1, DEPTH.shape)
+
+
+def _same_heads(draw):
+    """A head is much the same in all tasks, so tasks are no independent samples."""
+    quality, habit = draw.normal(size=(2, 1, LAYERS, HEADS))
+    survives = quality + draw.normal(0, 0.5, DEPTH.shape) > 0
+    return survives, habit + draw.normal(0, 0.3, DEPTH.shape)
+
+
+def _effect(draw):
+    """A trend with depth, and heads whose pattern makes them survive."""
+    habit = draw.normal(size=(1, LAYERS, HEADS))
+    survives = DEPTH + 0.3 * habit + draw.normal(0, 0.3, DEPTH.shape) > 0.5
+    return survives, DEPTH / 2 + 0.3 * habit + draw.normal(0, 0.3, DEPTH.shape)
+
+
+@pytest.mark.parametrize(
+    ("make", "least", "most"),
+    [(_base_rates, 0, 0.08), (_trend, 0, 0.08), (_same_heads, 0, 0.08), (_effect, 0.9, 1)],
+)
+def test_how_often_the_correlation_is_called_significant(make, least, most):
+    draw = np.random.default_rng(0)
+    p_values = [patterns.correlation(*make(draw), draws=200).p for _ in range(300)]
+    assert least <= np.mean(np.array(p_values) < 0.05) <= most
+
+
+def test_the_interval_of_f1_covers_the_truth_and_grows_with_fewer_maps():
+    shares = np.array([0.04, 0.55, 0.28, 0.03, 0.10])  # about those of our raw maps
+
+    def labels_and_answers(number, draw):
+        classes = draw.choice(5, number, p=shares)
+        return classes, np.where(draw.random(number) < 0.75, classes, draw.integers(5, size=number))
+
+    truth, *ends = patterns.weighted_f1(
+        *labels_and_answers(50_000, np.random.default_rng(0)), draws=20
+    )
+    assert np.ptp(ends) < 0.02
+    few = labels_and_answers(48, np.random.default_rng(1))
+    assert patterns.weighted_f1(*few)[0] == pytest.approx(f1_score(*few, average="weighted"))
+    draws = [np.random.default_rng([1, n]) for n in range(100)]
+    found = [patterns.weighted_f1(*labels_and_answers(48, draw), draws=500) for draw in draws]
+    assert 0.88 <= np.mean([low <= truth <= high for _, low, high in found]) <= 1
+    assert 0.15 < np.mean([high - low for _, low, high in found]) < 0.3, "48 maps: about ±0.11"
+    assert patterns.weighted_f1(np.arange(5), np.arange(5)) == (1, 1, 1)
 
 
 def test_annotated_maps_in_the_authors_layout(tmp_path):

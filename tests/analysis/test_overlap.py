@@ -32,6 +32,64 @@ def test_five_copies_of_a_seed_are_no_more_evidence_than_one():
     assert one == pytest.approx(five, abs=0.02) == pytest.approx(1 / 20, abs=0.02)
 
 
+def test_units_kept_by_equally_many_seeds_can_still_be_shuffled():
+    masks = np.eye(3, dtype=bool)[:, None]  # seed s keeps unit s alone
+    test = overlap.permutation_test(masks, masks, draws=5000)
+    assert test.observed == 1 and test.expected == pytest.approx(1 / 3, abs=0.02)
+    assert test.p == pytest.approx(1 / 6, abs=0.02), "one of the six orders of three units"
+
+
+def test_nan_where_no_shuffle_changes_the_overlap():
+    full_then_empty = np.stack([np.ones((1, 6), bool), np.zeros((1, 6), bool)])
+    assert np.isnan(overlap.permutation_test(A, full_then_empty)).all()
+    assert np.isnan(overlap.permutation_test(A, np.ones_like(A))).all()
+    mlps = np.array([[1, 1, 0], [0, 1, 1]], bool)
+    assert np.isnan(overlap.permutation_test(mlps, mlps, within_layers=True)).all()
+    assert np.isfinite(overlap.permutation_test(mlps, mlps).p)
+
+
+def _task(draw, profile, common=None):
+    """Masks [3 seeds, 6, 12] whose seeds have much in common; profile: what a layer keeps."""
+    core = draw.random((6, 12)) < profile
+    masks = np.where(draw.random((3, 6, 12)) < 0.7, core, draw.random((3, 6, 12)) < profile)
+    return masks if common is None else np.where(draw.random((3, 6, 12)) < 0.5, common, masks)
+
+
+def test_a_layer_profile_that_tasks_share_rejects_only_over_all_layers():
+    draw, profile = np.random.default_rng(0), np.linspace(0.95, 0.15, 6)[:, None]
+    rejected = []
+    for _ in range(200):
+        pair = _task(draw, profile), _task(draw, profile)
+        tests = [overlap.permutation_test(*pair, draws=200, within_layers=w) for w in (False, True)]
+        rejected.append([test.p < 0.05 for test in tests])
+    over_all, within = np.mean(rejected, axis=0)
+    assert over_all > 0.9 and within < 0.08
+
+
+def test_heads_that_tasks_share_are_found_within_layers():
+    draw, profile = np.random.default_rng(1), np.linspace(0.95, 0.15, 6)[:, None]
+    found = []
+    for _ in range(50):
+        common = draw.random((6, 12)) < 0.5
+        pair = _task(draw, profile, common), _task(draw, profile, common)
+        found.append(overlap.permutation_test(*pair, draws=200, within_layers=True).p < 0.05)
+    assert np.mean(found) > 0.9
+
+
+def test_the_table_has_both_tests_each_corrected_over_the_pairs():
+    draw = np.random.default_rng(2)
+    masks = {task: _task(draw, 0.5) for task in "abc"}
+    table = overlap.table(masks, draws=200)
+    assert list(table.columns[-4:]) == [
+        "p", "p (Holm)", "p within layers", "p within layers (Holm)",
+    ]  # fmt: skip
+    for name in ("p", "p within layers"):
+        assert table[f"{name} (Holm)"].to_numpy() == pytest.approx(overlap.holm(table[name]))
+    within = overlap.permutation_test(masks["a"], masks["b"], draws=200, within_layers=True)
+    assert table["p within layers"][0] == within.p
+    assert overlap.table(dict(list(masks.items())[:1])).empty
+
+
 def test_full_and_empty_masks_give_nan_without_a_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")

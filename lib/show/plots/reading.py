@@ -22,6 +22,8 @@ from lib.show.plots.style import (
 )
 
 ESTIMATOR_COLOURS = {"per_example": BLUE, "per_batch": ORANGE, "running": GREEN}
+LIGHT_BLUE = "#a9c1e0"
+ESTIMATOR_LINES = {"per_example": "-", "per_batch": "--", "running": "-."}
 
 
 def survival_counts(counts: Mapping[str, tuple[np.ndarray, np.ndarray]], units: str) -> Figure:
@@ -42,51 +44,89 @@ def survival_counts(counts: Mapping[str, tuple[np.ndarray, np.ndarray]], units: 
 
 
 def importance_by_round(
-    values: Sequence[np.ndarray], labels: Sequence[str], shares: Sequence[float], title: str
+    values: Sequence[np.ndarray],
+    labels: Sequence[str],
+    swaps: Mapping[str, Sequence[float]],
+    title: str,
 ) -> Figure:
     """Notebook 07: the importance of the live heads, round by round (Fig. 3).
 
     values: for each round, float [live heads] in any order.
     labels: the name of each round.
-    shares: for each round, the share of live heads that are exchangeable with a neighbour in the
-        order of importance, or nan.
+    swaps: {how far two heads are apart: for each round, the probability that other rows put them
+        into the opposite order, or nan}. Empty: nothing is drawn below the importance.
     """
-    figure, axes = plt.subplots(figsize=(max(6.5, 0.62 * len(values)), 3.4))
-    rounds = np.arange(len(values))
+    rows, height = (2, 5.0) if swaps else (1, 3.4)
+    size = (max(6.5, 0.62 * len(values)), height)
+    shape: dict[str, Any] = {"sharex": True, "squeeze": False, "height_ratios": [3, 2][:rows]}
+    figure, grid = plt.subplots(rows, 1, figsize=size, **shape)
+    axes, rounds = grid[0, 0], np.arange(len(values))
     rng = np.random.default_rng(0)
     for x, heads in zip(rounds, values, strict=True):
         jitter = rng.uniform(-0.22, 0.22, len(heads))
         axes.scatter(x + jitter, heads, s=7, color=BLUE, alpha=0.5, linewidths=0)
         axes.hlines(np.median(heads), x - 0.3, x + 0.3, color="0.15", linewidth=1.2)
-    axes.set_xticks(rounds, labels, fontsize=7.5)
     axes.set(ylabel="importance of a head\n(ℓ2-normalised in its layer)", title=title)
-    if not np.isfinite(shares).any():
-        return finish(figure)
-    right = axes.twinx()
-    right.plot(rounds, shares, color=ORANGE, marker="o", markersize=4, linewidth=1.2)
-    right.set(ylim=(-0.03, 1.03), ylabel="share that could change\nplaces with a neighbour")
-    right.yaxis.label.set_color(ORANGE)
-    right.yaxis.set_major_formatter(percent)
-    finish(figure)
-    right.spines["right"].set_visible(True)  # the only frame line that has ticks on it
-    return figure
+    below = grid[-1, 0]
+    below.set_xticks(rounds, labels, fontsize=8)
+    if swaps:
+        styles = ((ORANGE, "o", "-"), (GREEN, "s", "--"))
+        for (name, shares), (colour, marker, line) in zip(swaps.items(), styles, strict=True):
+            style: dict[str, Any] = {"color": colour, "marker": marker, "linestyle": line}
+            below.plot(rounds, shares, **style, markersize=4, linewidth=1.2, label=name)
+        below.axhline(0.5, color="0.3", linestyle=":", linewidth=1, label="order is pure noise")
+        below.set(ylim=(-0.03, 0.6), ylabel="probability\nthat two heads swap")
+        under = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.3), "ncols": 3}
+        below.legend(**under, frameon=False, fontsize=9)
+    return finish(figure)
 
 
-def estimators(kappas: pd.DataFrame, reliabilities: pd.DataFrame) -> Figure:
+def estimators(kappas: pd.DataFrame, reliabilities: pd.DataFrame, floor: float) -> Figure:
     """Notebook 07: κ over seeds and split-half reliability of each estimator, task by task.
 
-    kappas, reliabilities: a row for each task, a column for each estimator.
+    kappas, reliabilities: a row for each task, a column for each estimator; the κ of masks that
+        keep half of the heads.
+    floor: the 95th percentile of κ of random masks of that size.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.2))
     for axes, table, label in (
-        (left, kappas, "Fleiss' κ over seeds, heads"),
+        (left, kappas, "Fleiss' κ over seeds,\nhalf of the heads kept"),
         (right, reliabilities, "split-half ρ, heads"),
     ):
         table.plot.bar(ax=axes, color=ESTIMATOR_COLOURS, width=0.75, rot=0, legend=False)
         axes.axhline(0, color="0.2", linewidth=0.8)
         axes.set(ylabel=label, xlabel="")
+    left.axhline(floor, color="0.3", linestyle=":", label="95 % of random masks are below")
     right.set_ylim(min(0, np.nanmin(reliabilities.to_numpy(), initial=0)), 1.02)
-    return legend_below(finish(figure), ncols=3)
+    return legend_below(finish(figure), ncols=4)
+
+
+def kappa_by_size(
+    curves: Mapping[str, Mapping[str, np.ndarray]], floors: Mapping[str, np.ndarray]
+) -> Figure:
+    """Notebook 07: κ over seeds if each seed keeps its k most important heads, for every k.
+
+    curves: {task: {estimator: κ, float [heads + 1]}}.
+    floors: {task: the 95th percentile of κ of random masks of each size, float [heads + 1]}.
+    """
+    figure, panels = panels_of(len(curves), 3.6, 2.7)
+    for axes, (task, lines) in zip(panels, curves.items(), strict=True):
+        sizes = np.arange(len(floors[task]))
+        chance: dict[str, Any] = {
+            "color": "0.85",
+            "label": "95 % of random masks are below its top",
+        }
+        axes.fill_between(sizes, 0, floors[task], **chance)
+        axes.axhline(0, color="0.3", linewidth=0.8)
+        for name, kappas in lines.items():
+            style: dict[str, Any] = {
+                "color": ESTIMATOR_COLOURS[name],
+                "linestyle": ESTIMATOR_LINES[name],
+            }
+            axes.plot(sizes, kappas, **style, linewidth=1.3, label=name)
+        axes.set_title(task, fontsize=9)
+        axes.set(xlabel="heads kept by each seed", ylabel="Fleiss' κ over seeds", ylim=(-0.3, 1.02))
+    return legend_below(finish(figure), ncols=4)
 
 
 def maps(rows: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
@@ -130,6 +170,31 @@ def confusion(tables: Mapping[str, np.ndarray], classes: Sequence[str]) -> Figur
         axes.set(xlabel="the classifier says")
     grid[0, 0].set_ylabel("labelled")
     return finish(figure)
+
+
+def correlations(tables: Mapping[str, pd.DataFrame]) -> Figure:
+    """Notebook 08: the correlation of super-survival and a pattern, against shuffled heads.
+
+    tables: {kind of attention: a row for each task; columns correlation, low by chance, high by
+        chance, paper}. nan is not drawn.
+    """
+    rows = len(next(iter(tables.values())))
+    figure, grid = plt.subplots(
+        1, len(tables), figsize=(8.5, 1.2 + 0.3 * rows), sharex=True, sharey=True, squeeze=False
+    )
+    heights = np.arange(rows)[::-1]
+    for axes, (kind, table) in zip(grid[0], tables.items(), strict=True):
+        ends = table["low by chance"], table["high by chance"]
+        bar: dict[str, Any] = {"color": "0.8", "linewidth": 7}
+        axes.hlines(heights, *ends, **bar, label="95 % of shuffles within layers")
+        dot: dict[str, Any] = {"color": BLUE, "zorder": 3}
+        axes.scatter(table["correlation"], heights, **dot, label="observed")
+        axes.scatter(table["paper"], heights, color=ORANGE, marker="x", zorder=4, label="paper")
+        axes.axvline(0, color="0.3", linestyle="--", linewidth=1)
+        axes.set_title(f"{kind} attention", fontsize=9)
+        axes.set_yticks(heights, table.index, fontsize=8)
+        axes.set(xlabel="correlation over heads")
+    return legend_below(finish(figure), ncols=3)
 
 
 def patterns(shares: Mapping[str, Mapping[str, pd.DataFrame]]) -> Figure:
@@ -178,27 +243,31 @@ def overlaps(panels: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]]) -> Figure:
 def excess(table: pd.DataFrame, label: str) -> Figure:
     """Notebook 09: what each pair of tasks shares beyond chance, with its interval over seeds.
 
-    table: columns task, other task, excess, from, to, p, p (Holm). A point is filled if p is below
-        0.05 after Holm's correction.
+    table: columns task, other task, excess, from, to, p, p (Holm), p within layers (Holm). The
+        marker shows which of the two corrected p-values are below 0.05.
     label: of the axis.
     """
     figure, axes = plt.subplots(figsize=(6.5, 0.8 + 0.27 * len(table)))
     heights = np.arange(len(table))[::-1]
     tested, significant = table["p"].notna().to_numpy(), (table["p (Holm)"] < 0.05).to_numpy()
+    within = (table["p within layers (Holm)"] < 0.05).to_numpy()
     has_interval = table["from"].notna().to_numpy()
     intervals = table[has_interval]
     axes.hlines(
         heights[has_interval], intervals["from"], intervals["to"], color=BLUE, linewidth=1.4
     )
     groups = {
-        "p < 0.05 (Holm)": (significant, BLUE, BLUE),
-        "not told from chance": (tested & ~significant, "white", BLUE),
-        "cannot be asked: all or nothing is kept": (~tested, GREY, GREY),
+        "more than chance, also within layers": (significant & within, "o", BLUE, BLUE),
+        "more than chance; within layers not shown": (significant & ~within, "D", LIGHT_BLUE, BLUE),
+        "more than chance within layers only": (~significant & within, "^", LIGHT_BLUE, BLUE),
+        "indistinguishable from chance": (tested & ~significant & ~within, "o", "white", BLUE),
+        "cannot be asked: all or nothing is kept": (~tested & ~within, "o", GREY, GREY),
     }
-    for text, (group, fill, edge) in groups.items():
+    for text, (group, marker, fill, edge) in groups.items():
         if group.any():
-            style: dict[str, Any] = {"facecolor": fill, "edgecolor": edge, "s": 30, "zorder": 3}
-            axes.scatter(table["excess"][group], heights[group], **style, label=text)
+            style: dict[str, Any] = {"facecolor": fill, "edgecolor": edge, "marker": marker}
+            at = table["excess"][group], heights[group]
+            axes.scatter(*at, **style, s=30, zorder=3, label=text)
     axes.axvline(0, color="0.3", linestyle="--", linewidth=1)
     axes.set_yticks(heights, table["task"] + " · " + table["other task"], fontsize=8)
     axes.set(xlabel=label, ylim=(-0.7, len(table) - 0.3))
