@@ -1,8 +1,19 @@
 """Look up the paper's numbers, and compare ours with them.
 
-numbers.csv has one number per row: source, group, item, task, value, std. The source is a table,
-figure or section of the paper, or the masks that its authors published.
+numbers.csv has one number per row: source, group, item, task, value, std, corrected, note. Group,
+item and task together name a number; the source is the part of the paper that prints it, or the
+masks that its authors published.
+
+    value      what is printed, misprints included
+    corrected  for a misprint, the value that fits the rest of the paper; else empty
+    note       the evidence for a misprint, or what else the paper or the masks say about the number
+
+Three things to know:
 The paper calls two columns of Table 3 MNLI; the last one is WNLI.
+The groups "m-pruning: share of weights left" and "s-pruning: share of seeds that keep it" hold
+the cells of Figures 7 to 11, 13 and 14 that can be read in the text of the paper; it has no cells
+of Figure 12, and those of Figure 6 are out of order.
+The group "survival of a head" repeats three cells of each figure, a sample to compare with ours.
 """
 
 from dataclasses import dataclass
@@ -15,13 +26,18 @@ import pandas as pd
 
 @cache
 def numbers() -> pd.DataFrame:
-    """Load numbers.csv, one number per row."""
-    return pd.read_csv(Path(__file__).with_name("numbers.csv"))
+    """Load numbers.csv, one number per row; an empty std or corrected is nan, an empty note ""."""
+    table = pd.read_csv(Path(__file__).with_name("numbers.csv"))
+    return table.fillna({"note": ""})
 
 
-def number(item: str, task: str, group: str | None = None) -> tuple[float, float, str]:
+def number(
+    item: str, task: str, group: str | None = None, *, corrected: bool = False
+) -> tuple[float, float, str]:
     """Look up one number: (value, standard deviation or nan, source).
 
+    corrected: False gives what the paper prints; True gives what it should have printed, which
+        differs only for misprints. Show what is printed, but average corrected values.
     Raises KeyError unless exactly one number fits; the group is needed if several have the item.
     """
     table = numbers()
@@ -34,7 +50,9 @@ def number(item: str, task: str, group: str | None = None) -> tuple[float, float
             "numbers.csv lists them all"
         )
     row = rows.iloc[0]
-    return float(row["value"]), float(row["std"]), str(row["source"])
+    misprint = not np.isnan(row["corrected"])
+    value = row["corrected"] if corrected and misprint else row["value"]
+    return float(value), float(row["std"]), str(row["source"])
 
 
 def items(task: str, group: str) -> list[str]:
