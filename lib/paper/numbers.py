@@ -116,7 +116,7 @@ def _uncertainty(values: np.ndarray, paper_std: float) -> float:
     neither has any.
     """
     few = len(values) < LEAST_SEEDS
-    if few and np.isnan(paper_std):
+    if not len(values) or (few and np.isnan(paper_std)):
         return float("nan")
     freedoms = np.array([PAPERS_SEEDS if few else len(values), PAPERS_SEEDS]) - 1
     own_variance = paper_std**2 if few else values.var(ddof=1)

@@ -278,7 +278,8 @@ def _needed(statement: Statement, by_task: Mapping[str, np.ndarray], run: int) -
     majority = len(by_task) // 2 + 1
     measured = [x for x in by_task.values() if len(x) >= tables.LEAST_SEEDS]
     if len(measured) < majority:
-        return f"at least {tables.LEAST_SEEDS} seeds of both systems in {majority} tasks"
+        where = f" in {majority} tasks" if majority > 1 else ""
+        return f"at least {tables.LEAST_SEEDS} seeds of both systems{where}"
     sides = [_compare(statement, x, x) for x in (_point(statement, values) for values in measured)]
     options = []
     for side in (AGREES, DISAGREES):
