@@ -201,7 +201,8 @@ def _side(name: str, scores: Scores, task: str) -> np.ndarray:
     if item != LINE:
         return values
     known = values[~np.isnan(values)]
-    # The full model's scores stay paired by seed; only the deviation is one number.
+    # The full model's scores stay paired by seed; only the deviation is one number. That it is an
+    # estimate, too, is not in the interval: on a single task, up to 7 of 100 verdicts are wrong.
     return values - (known.std(ddof=1) if len(known) > 1 else np.nan)
 
 
