@@ -108,7 +108,7 @@ def verdicts(table: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
     scores, counted = by_system(table), _counted(table, tasks)
     lines = []
     for each in statements():
-        judged = _judge(each, scores, counted, len(tasks))
+        judged = _judge(each, scores, tasks, counted)
         about = {"the paper's numbers": each.own, "note": each.note}
         lines.append({"source": each.source, "the paper says": each.says, **judged, **about})
     return pd.DataFrame(lines)
@@ -120,7 +120,7 @@ def judge(statement: Statement, table: pd.DataFrame, tasks: Sequence[str]) -> di
     "this run": the verdict; "because": its figures; "needed": about what it would take to decide,
     if the scores stay as they are; "paper": the paper's figure
     """
-    return _judge(statement, by_system(table), _counted(table, tasks), len(tasks))
+    return _judge(statement, by_system(table), tasks, _counted(table, tasks))
 
 
 def by_system(table: pd.DataFrame) -> dict[tuple[str, str, str], np.ndarray]:
@@ -167,12 +167,16 @@ def decide(statement: Statement, by_task: Mapping[str, np.ndarray], run: int) ->
     return decided[0] + (ON_THIS_TASK if run == 1 else "")
 
 
-def _judge(statement: Statement, scores: Scores, counted: list[str], run: int) -> dict[str, str]:
-    by_task = differences(statement, scores, counted)
+def _judge(
+    statement: Statement, scores: Scores, tasks: Sequence[str], counted: list[str]
+) -> dict[str, str]:
+    by_task, run = differences(statement, scores, counted), len(tasks)
     verdict = decide(statement, by_task, run)
+    out = [task for task in tasks if task not in counted]
     return {
         "this run": verdict,
-        "because": _figures(statement, by_task, run),
+        "because": _figures(statement, by_task, run)
+        + (f"; left out: {', '.join(out)}" if out else ""),
         "needed": _needed(statement, by_task, run) if verdict == CANNOT_TELL else "",
         "paper": statement.paper,
     }

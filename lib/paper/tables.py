@@ -29,7 +29,6 @@ GROUPS = ("s-pruning", "m-pruning", "super-survivors")
 # With fewer seeds there is no interval: Student's t of two differences reaches 12.7 standard errors
 # to each side, so it would hardly ever decide anything and would look like a measurement.
 LEAST_SEEDS = 3
-NO_INTERVAL = "none: fewer than 3 seeds"
 BASELINES = {  # models without a Transformer: {name: (kind, True if word embeddings are learned)}
     f"{kind}, {'learned' if learned else 'frozen'} embeddings": (kind, learned)
     for kind in ("CBOW", "BiLSTM")
@@ -281,7 +280,9 @@ def deviation_factors(n: int) -> tuple[float, float]:
 def interval_text(differences: ArrayLike) -> str:
     """Format `interval`: "95 % interval -0.01 to +0.05", or why there is none."""
     low, high = interval(differences)
-    return f"95 % interval {low:+.2f} to {high:+.2f}" if np.isfinite(low) else NO_INTERVAL
+    if np.isnan(low):
+        return f"no interval from fewer than {LEAST_SEEDS} values"
+    return f"95 % interval {low:+.2f} to {high:+.2f}"
 
 
 def paired(table: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
@@ -295,7 +296,7 @@ def paired(table: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
         a, b = (values(table, group, f"{kind} ({state})", task) for kind in (left, right))
         differences = (a - b).dropna()
         low, high = interval(differences)
-        text = f"{low:+.2f} to {high:+.2f}" if np.isfinite(low) else NO_INTERVAL
+        text = f"{low:+.2f} to {high:+.2f}" if np.isfinite(low) else "none: fewer than 3 seeds"
         comparison = f"{left} − {right} ({state})"
         rows.append((group, comparison, task, f"{differences.mean():+.3f}", text, len(differences)))
     return pd.DataFrame(

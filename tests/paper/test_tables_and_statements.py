@@ -280,6 +280,7 @@ def test_one_task_does_not_decide_a_run():
     judged = statements.judge(statement(), table(**rows), many)
     assert judged["this run"] == CANNOT_TELL
     assert judged["needed"] == "at least 5 tasks; 1 of 9 count"
+    assert judged["because"].startswith("SST-2 +0.30; left out: ") and "CoLA" in judged["because"]
     # one task differs by 50 points, which makes the mean over nine 6 points
     good = {task: [0.6] * 5 for task in many} | {"STS-B": [1.1] * 5}
     bad = dict.fromkeys(many, [0.6] * 5)
