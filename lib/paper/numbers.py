@@ -22,6 +22,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy import stats
+
+PAPERS_SEEDS = 5
+LEAST_SEEDS = 3  # of ours, for a deviation of our own
+SCORE_MARGIN, ROUNDING = 0.02, 0.005
+SOURCES_OF_SCORES = ("Table 2", "Table 3", "Fig. 16")
+COUNTS = ("super-survivor heads", "super-survivor MLPs")
 
 
 @cache
@@ -66,7 +73,7 @@ class Ours:
     """A number of ours, and where the paper has its counterpart.
 
     what: its name in the table
-    values: one per seed
+    values: one per seed; a nan among them makes the comparison undefined
     task, item, group: the paper's number, as for `number`
     """
 
@@ -78,34 +85,62 @@ class Ours:
 
 
 def compare(rows: list[Ours], encoder: str) -> pd.DataFrame:
-    """Put ours beside the paper's: one row each, with difference, tolerance and verdict.
+    """Put ours beside the paper's: one row each, with the difference and a verdict.
 
-    Tolerance: two standard errors of the difference of the means, and at least 0.02 whatever the
-    unit. The paper's mean is taken to be over 5 seeds. A single value of ours borrows the paper's
-    deviation; a deviation that the paper does not give counts as 0.
-    Verdict: "agrees" within the tolerance, else "differs"; "differs (other encoder)" if our encoder
-    is not the paper's, so the difference is no disagreement; "undefined" if a number is nan.
+    "± 95 %": how uncertain the difference of the means is, by `_uncertainty`; nan if neither side
+        has a deviation, so that only the two numbers are compared
+    "margin": the difference that we call none: 0.02 for scores, half of the last digit printed for
+        other figures, 0 for counts of heads or MLPs
+    Verdict: "agrees" if the whole interval, difference ± 95 %, lies within the margin; "differs" if
+    it lies beyond the margin; otherwise "cannot tell". If our encoder is not the paper's, "other
+    encoder: not compared"; "undefined" if a number is nan.
     """
     table = []
     for row in rows:
         paper, paper_std, source = number(row.item, row.task, row.group)
         values = np.asarray(row.values, float)
-        ours = float(values.mean())
-        std = float(values.std(ddof=1)) if len(values) > 1 else paper_std
-        tolerance = max(
-            0.02,
-            2 * np.sqrt(np.nan_to_num(std) ** 2 / len(values) + np.nan_to_num(paper_std) ** 2 / 5),
-        )
-        difference = ours - paper
-        verdict = (
-            "undefined"
-            if np.isnan(difference)
-            else "agrees"
-            if abs(difference) <= tolerance
-            else "differs"
-        )
-        if verdict == "differs" and "bert-base-uncased" not in encoder:
-            verdict = "differs (other encoder)"
-        table.append((row.what, row.task, ours, paper, difference, tolerance, verdict, source))
-    columns = ["what", "task", "ours", "paper", "difference", "tolerance", "verdict"]
+        ours = float(values.mean()) if len(values) else float("nan")
+        difference, margin = ours - paper, _margin(row.item, source)
+        uncertainty = _uncertainty(values, paper_std)
+        verdict = _verdict(abs(difference), np.nan_to_num(uncertainty), margin)
+        if "bert-base-uncased" not in encoder:
+            verdict = "other encoder: not compared"
+        figures = (ours, paper, difference, uncertainty, margin)
+        table.append((row.what, row.task, *figures, verdict, source))
+    columns = ["what", "task", "ours", "paper", "difference", "± 95 %", "margin", "verdict"]
     return pd.DataFrame(table, columns=[*columns, "paper's source"]).round(3)
+
+
+def _verdict(distance: float, uncertainty: float, margin: float) -> str:
+    if np.isnan(distance):
+        return "undefined"
+    # rounded, since 0.95 − 0.93 is 0.02 and no more
+    if round(distance + uncertainty, 9) <= margin:
+        return "agrees"
+    return "differs" if round(distance - uncertainty, 9) > margin else "cannot tell"
+
+
+def _margin(item: str, source: str) -> float:
+    if source in SOURCES_OF_SCORES:
+        return SCORE_MARGIN
+    return 0.0 if item in COUNTS else ROUNDING
+
+
+def _uncertainty(values: np.ndarray, paper_std: float) -> float:
+    """Compute how far a 95 % interval of ours − paper reaches to each side, by Welch's t.
+
+    The paper's mean is taken to be over 5 seeds. With fewer than three values of ours, the paper's
+    deviation stands for ours. A deviation that only one side has belongs to that side alone. nan if
+    neither has any.
+    """
+    few = len(values) < LEAST_SEEDS
+    if not len(values) or (few and np.isnan(paper_std)):
+        return float("nan")
+    freedoms = np.array([PAPERS_SEEDS if few else len(values), PAPERS_SEEDS]) - 1
+    own_variance = paper_std**2 if few else values.var(ddof=1)
+    squares = np.array([own_variance / len(values), np.nan_to_num(paper_std) ** 2 / PAPERS_SEEDS])
+    if not squares.sum() > 0:
+        return 0.0
+    # With a borrowed deviation there is only one, and Welch's degrees of freedom would be too many.
+    freedom = freedoms[1] if few else squares.sum() ** 2 / (squares**2 / freedoms).sum()
+    return float(stats.t.ppf(0.975, freedom) * np.sqrt(squares.sum()))

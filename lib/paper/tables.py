@@ -6,22 +6,30 @@ Everything starts from one long table with a row for each system, task and seed:
     SST-2  42    s-pruning  bad (retrained)  0.71   0.47
 
 group and item have the same names as in `numbers.numbers`, so the paper's number can be looked up.
-size is the share of the encoder's weights that a subnetwork keeps.
+size is the share of the encoder's weights that a subnetwork keeps. A score that is absent is nan.
+A constant answer on STS-B has no correlation, so its score is nan too; `gather` marks it in a
+column of its own, "constant", because it is a result and not a gap.
 """
 
 from collections.abc import Sequence
+from functools import cache
 from itertools import combinations, product
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from scipy import stats
 
 from lib.artefacts.store import Place
+from lib.data import glue
 from lib.paper import numbers
+from lib.tickets.retrain import CONTROLS
 
 KINDS, STATES = ("good", "random", "bad"), ("pruned", "retrained")
 GROUPS = ("s-pruning", "m-pruning", "super-survivors")
-LEAST_SEEDS = 3  # with fewer seeds there is no interval
+# With fewer seeds there is no interval: Student's t of two differences reaches 12.7 standard errors
+# to each side, so it would hardly ever decide anything and would look like a measurement.
+LEAST_SEEDS = 3
 BASELINES = {  # models without a Transformer: {name: (kind, True if word embeddings are learned)}
     f"{kind}, {'learned' if learned else 'frozen'} embeddings": (kind, learned)
     for kind in ("CBOW", "BiLSTM")
@@ -37,7 +45,20 @@ def gather(places: Sequence[Place]) -> pd.DataFrame:
         pd.DataFrame(place.load("systems.json")).assign(task=place.task, seed=place.seed)
         for place in places
     ]
-    return pd.concat(tables, ignore_index=True)
+    table = pd.concat(tables, ignore_index=True)
+    correlated = [task for task, facts in glue.TASKS.items() if facts.metric == "pearson"]
+    return table.assign(constant=table["score"].isna() & table["task"].isin(correlated))
+
+
+def constants_as_zero(table: pd.DataFrame) -> pd.DataFrame:
+    """Copy the long table, with 0 as the score of constant answers; other gaps stay nan.
+
+    A table without the column "constant" has no constant answers.
+    """
+    if "constant" not in table:
+        return table
+    constant = table["constant"].astype(bool) & table["score"].isna()
+    return table.assign(score=table["score"].mask(constant, 0.0))
 
 
 def values(
@@ -101,26 +122,30 @@ def table_2(table: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
     """Make Table 2: bad subnetworks and baselines without a Transformer, averaged over the tasks.
 
     The paper quotes CBOW, GloVe and ELMo from Wang et al. (2018), and so do we. In the average a
-    missing score counts as 0.
+    constant answer counts as 0; where a score is absent there is no average. The paper's cells are
+    as printed; its two misprints, both on CoLA, count in the average with the value that fits.
     """
     ours = {"majority class": ("reference", "majority baseline")}
     ours |= {f"{item} (trained here)": ("baselines", item) for item in BASELINES}
     ours |= {f"bad ({group}, retrained)": (group, "bad (retrained)") for group in GROUPS[:2]}
-    ours[RANDOM_INIT] = ("baselines", RANDOM_INIT)
+    ours |= {item: ("baselines", item) for item in (RANDOM_INIT, *CONTROLS)}
     theirs = {"Majority class baseline": "paper"} | {item: "quoted by the paper" for item in QUOTED}
     theirs |= {f"Bad subnetwork ({group})": "paper" for group in GROUPS[:2]} | {
         RANDOM_INIT: "paper"
     }
-    lines = {}
+    lines, averages = {}, {}
     for name, (group, item) in ours.items():
         lines["ours", name] = [values(table, group, item, task).mean() for task in tasks]
+        filled = [values(constants_as_zero(table), group, item, task).mean() for task in tasks]
+        averages["ours", name] = float(np.mean(filled))
     for item, whose in theirs.items():
-        lines[whose, item] = [numbers.number(item, task, "baselines")[0] for task in tasks]
-    for line in lines.values():
-        # meant for a constant answer, which has no correlation, but every nan counts as 0
-        line.append(float(np.mean(np.nan_to_num(line))))
+        lines[whose, item], corrected = (
+            [numbers.number(item, task, "baselines", corrected=fits)[0] for task in tasks]
+            for fits in (False, True)
+        )
+        averages[whose, item] = float(np.mean(corrected))
     return _frame(
-        {key: [_rounded(x) for x in line] for key, line in lines.items()},
+        {key: [_rounded(x) for x in (*line, averages[key])] for key, line in lines.items()},
         [*tasks, "average"],
         ["whose", "system"],
     )
@@ -129,13 +154,16 @@ def table_2(table: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
 def longer_training(table: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
     """Make Figure 16, which is a table: bad s-pruned subnetworks after each epoch of a longer run.
 
-    The paper's row is below ours, for the epochs that the paper has.
+    The paper's row is below ours, for the epochs that the paper has. A constant answer counts as 0
+    in the average; where a score is absent there is no average.
     """
+    filled = [by_epoch(constants_as_zero(table), task).mean() for task in tasks]
     curves, lines = [by_epoch(table, task).mean() for task in tasks], {}
     for epoch in sorted({epoch for curve in curves for epoch in curve.index}):
         item = f"bad (s-pruning), {epoch} epochs"
         ours = [float(curve.get(epoch, np.nan)) for curve in curves]
-        lines[item, "ours"] = [_rounded(x, 3) for x in (*ours, np.mean(np.nan_to_num(ours)))]
+        average = np.mean([float(curve.get(epoch, np.nan)) for curve in filled])
+        lines[item, "ours"] = [_rounded(x, 3) for x in (*ours, average)]
         try:
             theirs = [numbers.number(item, task, "longer training")[0] for task in tasks]
         except KeyError:  # the paper has no such epoch
@@ -151,26 +179,124 @@ def by_epoch(table: pd.DataFrame, task: str) -> pd.DataFrame:
     return rows.assign(epoch=epoch).pivot(index="seed", columns="epoch", values="score")
 
 
-def interval(differences: ArrayLike, seed: int = 0, draws: int = 10_000) -> tuple[float, float]:
-    """Compute a percentile bootstrap interval (2.5 % to 97.5 %) of the mean of paired differences.
+def gap_recovered(table: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
+    """Tabulate each system's score and, beside it, the share of the gap that it recovers.
 
-    With three to five seeds it is little more than their range; read it that way.
+    The gap reaches from the majority class (0 %) to the full model (100 %), in means over the seeds
+    that all three have: (score − majority) / (full − majority). A constant answer on STS-B counts
+    as 0. There is no share for a task of `left_out`, whose gap may be nothing.
+    """
+    table, out, lines = constants_as_zero(table), left_out(table, tasks), {}
+    systems = [
+        (group, f"{kind} ({state})") for group in GROUPS for kind in KINDS for state in STATES
+    ]
+    systems += [("baselines", item) for item in (RANDOM_INIT, *BASELINES)]
+    for group, item in systems:
+        cells = []
+        for task in tasks:
+            ends = [("reference", "majority baseline"), ("reference", "full model"), (group, item)]
+            each = pd.concat([values(table, *system, task) for system in ends], axis=1).dropna()
+            majority, full, score = each.to_numpy().mean(0) if len(each) else [np.nan] * 3
+            known = task not in out and full > majority
+            share = 100 * (score - majority) / (full - majority) if known else np.nan
+            cells.append(f"{_rounded(score)} ({_rounded(share, 0)}{' %' if known else ''})")
+        lines[group, item] = cells
+    return _frame(lines, list(tasks), ["", "system"])
+
+
+def left_out(table: pd.DataFrame, tasks: Sequence[str]) -> dict[str, str]:
+    """Find the tasks that the full model has not been shown to learn: {task: why}.
+
+    A task stays if full model − majority class, paired by seed, has its whole interval above 0.
+    That is two standard errors or more: the fewer seeds, the more standard errors Student's t asks
+    for. With too few seeds for an interval, the mean must lie above 0. A task without these scores
+    stays: nothing is known against it. A constant answer on STS-B counts as 0.
+    """
+    table, reasons = constants_as_zero(table), {}
+    for task in tasks:
+        full, majority = (
+            values(table, "reference", item, task) for item in ("full model", "majority baseline")
+        )
+        gain = (full - majority).dropna()
+        if len(gain) and not learns(gain):
+            reasons[task] = (
+                f"full model − majority class is {gain.mean():+.2f}, {interval_text(gain)}"
+            )
+    return reasons
+
+
+def learns(gain: ArrayLike) -> bool:
+    """Say whether a full model has been shown to beat the majority class; see `left_out`.
+
+    gain: full model − majority class by seed, without nan
+    """
+    low, _ = interval(gain)
+    return bool((np.asarray(gain, float).mean() if np.isnan(low) else low) > 0)
+
+
+def interval(differences: ArrayLike) -> tuple[float, float]:
+    """Compute Student's t interval (95 %) of the mean of paired differences.
+
+    It assumes that the differences are drawn independently from about a normal distribution. If
+    all are equal, the interval is that one point.
     (nan, nan) for fewer than three differences, or if one is nan.
     """
     values = np.asarray(differences, float)
     if len(values) < LEAST_SEEDS or np.isnan(values).any():
         return float("nan"), float("nan")
-    picks = np.random.default_rng(seed).integers(len(values), size=(draws, len(values)))
-    low, high = np.percentile(values[picks].mean(1), [2.5, 97.5])
-    return float(low), float(high)
+    half = half_width(values.std(ddof=1), len(values))
+    return float(values.mean()) - half, float(values.mean()) + half
+
+
+def half_width(deviation: float, n: int) -> float:
+    """Compute how far a 95 % interval of the mean of n values reaches to each side.
+
+    deviation: the sample standard deviation of the n values
+    """
+    return t_quantile(n - 1) * float(deviation) / np.sqrt(n)
+
+
+@cache
+def t_quantile(freedom: float) -> float:
+    """Look up how many standard errors a 95 % interval reaches to each side (Student's t)."""
+    return float(stats.t.ppf(0.975, freedom))
+
+
+def deviation_interval(scores: ArrayLike) -> tuple[float, float]:
+    """Compute the 95 % interval (χ²) of the standard deviation from which scores are drawn.
+
+    It assumes a normal distribution, on which it depends more than `interval` does.
+    (nan, nan) for fewer than three scores, or if one is nan.
+    """
+    values = np.asarray(scores, float)
+    if len(values) < LEAST_SEEDS or np.isnan(values).any():
+        return float("nan"), float("nan")
+    low, high = deviation_factors(len(values))
+    return low * float(values.std(ddof=1)), high * float(values.std(ddof=1))
+
+
+@cache
+def deviation_factors(n: int) -> tuple[float, float]:
+    """Compute what n values' sample standard deviation is multiplied by in `deviation_interval`."""
+    upper, lower = stats.chi2.ppf([0.975, 0.025], n - 1)
+    return float(np.sqrt((n - 1) / upper)), float(np.sqrt((n - 1) / lower))
+
+
+def interval_text(differences: ArrayLike) -> str:
+    """Format `interval`: "95 % interval -0.01 to +0.05", or why there is none."""
+    low, high = interval(differences)
+    if np.isnan(low):
+        return f"no interval from fewer than {LEAST_SEEDS} values"
+    return f"95 % interval {low:+.2f} to {high:+.2f}"
 
 
 def paired(table: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
     """Compare good, random and bad seed by seed, which the paper's separate deviations cannot do.
 
-    The interval is the one of `interval`, over the seeds that both systems have.
+    The interval is the one of `interval`, over the seeds that both systems have. A constant answer
+    on STS-B counts as 0.
     """
-    rows, pairs = [], list(combinations(KINDS, 2))
+    table, rows, pairs = constants_as_zero(table), [], list(combinations(KINDS, 2))
     for group, state, (left, right), task in product(GROUPS, STATES, pairs, tasks):
         a, b = (values(table, group, f"{kind} ({state})", task) for kind in (left, right))
         differences = (a - b).dropna()
@@ -184,7 +310,8 @@ def paired(table: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
 
 
 def _rounded(value: float | np.floating, digits: int = 2) -> str:
-    return "–" if np.isnan(value) else f"{value:.{digits}f}"
+    # adding 0 turns -0.0 into 0.0
+    return "–" if np.isnan(value) else f"{round(float(value), digits) + 0.0:.{digits}f}"
 
 
 def _frame(lines: dict[tuple, list], columns: list[str], names: list[str]) -> pd.DataFrame:
