@@ -105,7 +105,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     """Plan, then execute what is not done yet."""
     chosen = choose(options.profile, options.set, options.name)
     profile = narrowed(chosen.profile, options.tasks, options.seeds)
-    for variable in ("GLUE_DIR", "MASKS_DIR"):
+    for variable in ("GLUE_DIR", "MASKS_DIR", "OUTPUTS_DIR"):
         if os.environ.get(variable):  # absolute, since kernels run in another folder
             os.environ[variable] = str(Path(os.environ[variable]).expanduser().resolve())
     if options.jobs is not None and options.jobs < 1:
@@ -164,9 +164,9 @@ def what_to_run(profile: Profile, console: Console) -> tuple[dict, list[str]]:
 def narrowed(profile: Profile, tasks: str | None, seeds: str | None) -> Profile:
     """The profile with only these tasks and seeds (comma-separated)."""
     changes: dict = {}
-    if tasks:
+    if tasks is not None:
         changes["tasks"] = [task.strip() for task in tasks.split(",")]
-    if seeds:
+    if seeds is not None:
         try:
             changes["seeds"] = [int(seed) for seed in seeds.split(",")]
         except ValueError:

@@ -1,16 +1,19 @@
 """A profile as the command line changes it, and the folder of its results (--set, --as)."""
 
+import copy
 import hashlib
 import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, is_dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from chain import profiles
 from chain.profiles import CHOICES, CODE, ConfigError, Profile
+from lib.artefacts.files import atomic
 
 LONGEST = 100  # characters of a folder's name
 
@@ -31,9 +34,8 @@ class Chosen:
     def remember(self) -> None:
         """Leave a changed profile beside its results, so that its name alone runs it again."""
         if self.derived:
-            path = profiles.remembered(self.name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(yaml.safe_dump(self.values, sort_keys=False, allow_unicode=True))
+            with atomic(profiles.remembered(self.name)) as path:
+                path.write_text(yaml.safe_dump(self.values, sort_keys=False, allow_unicode=True))
 
 
 def choose(profile: str, settings: Sequence[str] = (), name: str | None = None) -> Chosen:
@@ -47,29 +49,35 @@ def choose(profile: str, settings: Sequence[str] = (), name: str | None = None) 
     values = changed(source.values, settings)
     before = profiles.checked(source.values, source.where)
     after = profiles.checked(values, "--set" if settings else source.where)
+    for key in ("annotated_dir", "masks_dir"):  # as absolute paths, whatever folder it runs in
+        if values.get(key):
+            values[key] = getattr(after, key)
     differences = differing(before, after)
     derived = bool(differences) or name not in (None, source.name) or not source.own
-    chosen = Chosen(name or folder_name(source.name, differences), after, values, derived)
+    if name is None:
+        name = folder_name(source.name, differences)
+    chosen = Chosen(name, after, values, derived)
     _check_folder(chosen, source, bool(differences))
     return chosen
 
 
 def changed(values: dict, settings: Sequence[str]) -> dict:
     """Profile values with settings "key=value" put in."""
-    values, seen = json.loads(json.dumps(values)), set()
+    values, seen = copy.deepcopy(values), set()
     for setting in settings:
         key, separator, text = setting.partition("=")
-        path = key.strip().split(".")
+        key = key.strip()
+        path = key.split(".")
         if not separator or not all(path):
             raise ConfigError(
                 f"--set {setting}: write key=value, as in --set structured.estimator=running"
             )
-        if key in seen:
+        if any(f"{key}.".startswith(f"{old}.") or f"{old}.".startswith(f"{key}.") for old in seen):
             raise ConfigError(f"--set {setting}: {key} is set twice")
         seen.add(key)
         try:
             value = yaml.safe_load(text)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError, RecursionError):
             raise ConfigError(f"--set {setting}: {text!r} is not a YAML value") from None
         inside = values
         for part in path[:-1]:
@@ -81,8 +89,10 @@ def changed(values: dict, settings: Sequence[str]) -> dict:
         inside[path[-1]] = value
     if values.get("choices") == "code":
         for key in seen:
-            if _decided_by_code(key) is not None:
-                raise ConfigError(f"--set {key}: choices: code decides it; set one of the two")
+            inner = values[key] if isinstance(values.get(key), dict) else {}
+            for decided in (key, *(f"{key}.{name}" for name in inner)):
+                if _decided_by_code(decided) is not None:
+                    raise ConfigError(f"--set {decided}: choices: code decides it; set only one")
     return values
 
 
@@ -117,7 +127,9 @@ def folder_name(base: str, differences: dict[str, Any]) -> str:
     parts = [f"+{_short(key)}={_plain(value)}" for key, value in sorted(differences.items())]
     name = base + "".join(parts)
     if len(name) > LONGEST or not re.fullmatch(r"[\w.+=,-]+", name):
-        digest = hashlib.sha256(json.dumps(differences, sort_keys=True).encode()).hexdigest()[:8]
+        digest = hashlib.sha256(
+            json.dumps(differences, sort_keys=True, default=str).encode()
+        ).hexdigest()[:8]
         name = re.sub(r"[^\w.+=,-]+", "-", name)[: LONGEST - 9] + f"+{digest}"
     return name
 
@@ -148,9 +160,11 @@ def _plain(value: Any) -> str:
 
 def _check_folder(chosen: Chosen, source: profiles.Source, differs: bool) -> None:
     """Results of two different profiles must not mix in one folder."""
-    if not re.fullmatch(r"[\w.+=,-]+", chosen.name) or chosen.name.startswith("."):
+    name = chosen.name
+    if not re.fullmatch(r"[\w+=,-][\w.+=,-]{,119}", name) or name.endswith((".yaml", ".yml")):
         raise ConfigError(
-            f"--as {chosen.name}: a name may hold letters, digits and . _ + = , - only"
+            f"{name[:40]!r} cannot be the name of a folder of results: it may hold letters, digits "
+            "and . _ + = , - only, and not end in .yaml; choose another name with --as"
         )
     foreign = chosen.name in profiles.names() and (
         chosen.name != source.name or differs or not source.own
@@ -161,6 +175,11 @@ def _check_folder(chosen: Chosen, source: profiles.Source, differs: bool) -> Non
             "choose another name with --as"
         )
     path = profiles.remembered(chosen.name)
+    if chosen.derived and not path.exists() and _is_used(path.parent):
+        raise ConfigError(
+            f"{path.parent} exists and does not say which profile it is of; "
+            "choose another name with --as, or move it away"
+        )
     if chosen.derived and path.exists():
         before = profiles.read_file(path)
         for key, value in differing(before, chosen.profile).items():
@@ -169,3 +188,10 @@ def _check_folder(chosen: Chosen, source: profiles.Source, differs: bool) -> Non
                 f"{leaves(before).get(key)!r} there and {value!r} here); "
                 "choose another name with --as, or delete that folder"
             )
+
+
+def _is_used(folder: Path) -> bool:
+    """True if there is anything but what a dry run leaves."""
+    if not folder.is_dir():
+        return folder.exists()
+    return bool({path.name for path in folder.iterdir()} - {"run_all", ".lock"})

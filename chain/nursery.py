@@ -41,6 +41,7 @@ def serve(address: str) -> None:
     A connection may be made, and its request sent, before the imports are finished.
     """
     sys.path.pop(0)  # this file's folder: no notebook should import from it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for run_all, which ends this process
     server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     server.bind(address)
     server.listen(16)
@@ -52,10 +53,8 @@ def serve(address: str) -> None:
     for name in IMPORTS:
         with suppress(Exception):  # the notebook that needs the module reports what is wrong
             importlib.import_module(name)
-    signal.signal(
-        signal.SIGCHLD, signal.SIG_IGN
-    )  # nobody waits for the kernels; this keeps zombies away
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # nobody waits for the kernels; this keeps zombies away
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     selector = selectors.DefaultSelector()
     selector.register(server, selectors.EVENT_READ)
     selector.register(sys.stdin, selectors.EVENT_READ)

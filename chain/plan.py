@@ -128,4 +128,7 @@ def select(jobs: Sequence[Job], chain: Mapping, only: str | None) -> list[Job]:
                 f"--only {only}: there is no notebook {number!r}; "
                 f"the notebooks are {', '.join(numbers)}"
             )
-    return [job for job in jobs if first <= job.step[:2] <= (last or first)]
+    chosen = [job for job in jobs if first <= job.step[:2] <= (last or first)]
+    if not chosen:
+        raise ConfigError(f"--only {only!r} selects no notebook; write 03, or 02-04")
+    return chosen

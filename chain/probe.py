@@ -6,6 +6,7 @@ nothing is downloaded. All of it ends after a minute, however busy the machine i
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -55,7 +56,11 @@ def probe(encoder: str, workers: int, cards: int = 0) -> Speed | None:
                 command, env=environment | card, stdout=subprocess.PIPE, text=True, cwd=ROOT
             )
         )
-    speeds = [json.loads(line) for process in running if (line := _last_line(process, end))]
+    try:
+        speeds = [json.loads(line) for process in running if (line := _last_line(process, end))]
+    finally:
+        for process in running:  # after Ctrl-C some still run
+            process.kill()
     if not speeds:
         return None
     return Speed(**{name: sum(one[name] for one in speeds) / len(speeds) for name in speeds[0]})
@@ -144,5 +149,6 @@ def mean_seconds(work: Callable[[], object], seconds: float) -> float:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for run_all, which ends this process
     for speed in measure(sys.argv[1], float(sys.argv[2])):
         print(json.dumps(asdict(speed)), flush=True)

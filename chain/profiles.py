@@ -81,7 +81,7 @@ class Profile(BaseModel):
     tasks: Annotated[
         list[Annotated[str, AfterValidator(known_task)]], Field(min_length=1), Distinct
     ]
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), Distinct]
+    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**63)]], Field(min_length=1), Distinct]
     train_rows: PositiveInt | None
     dev_rows: PositiveInt | None
     choices: Literal["ours", "code"] = "ours"
@@ -121,17 +121,19 @@ def remembered(name: str) -> Path:
 
 def find(profile: str) -> Source:
     """A profile, by its name in params/, a path to a .yaml file, or the folder of its results."""
+    profile = _folder_of_results(profile)
     if profile in names():
         path = PARAMS / f"{profile}.yaml"
         return Source(
             profile, load(path, f"params/{profile}.yaml"), f"params/{profile}.yaml", own=True
         )
     if profile.endswith((".yaml", ".yml")):
-        path = Path(profile).expanduser()
-        if not path.is_file():
-            raise ConfigError(f"--profile {profile}: there is no such file")
-        own = path.resolve().parent == PARAMS
-        return Source(path.stem, load(path, profile), profile, own)
+        path = Path(os.path.expanduser(profile))
+        if len(profile) > 1000 or not path.is_file():
+            raise ConfigError(f"--profile {profile[:80]}: there is no such file")
+        real = path.resolve()
+        own = real.parent == PARAMS
+        return Source(real.stem if own else path.stem, load(path, profile), profile, own)
     if remembered(profile).is_file():
         path = remembered(profile)
         return Source(profile, load(path, str(path)), str(path))
@@ -139,6 +141,16 @@ def find(profile: str) -> Source:
         f"there is no profile {profile!r}{nearest(profile, names())}; "
         f"params/ holds {', '.join(names())}"
     )
+
+
+def _folder_of_results(profile: str) -> str:
+    """The name of a profile that is given as its folder under outputs/, or as the file in there."""
+    path = Path(os.path.expanduser(profile.rstrip("/")))
+    folder = path.parent if path.name == "profile.yaml" else path
+    if len(profile) > 200 or "/" not in profile:
+        return profile[:200]
+    is_result = folder.resolve().parent == store.outputs().resolve()
+    return folder.name if is_result and remembered(folder.name).is_file() else profile
 
 
 def read(name: str) -> Profile:
@@ -154,14 +166,17 @@ def read_file(path: Path) -> Profile:
 
 def load(path: Path, where: str) -> dict:
     """The values in a YAML file, not checked yet; `where` is what messages call it."""
-    return parsed(path.read_text(), where)
+    try:
+        return parsed(path.read_text(encoding="utf-8"), where)
+    except (UnicodeDecodeError, OSError) as fault:
+        raise ConfigError(f"{where} cannot be read as UTF-8 text ({fault})") from None
 
 
 def parsed(text: str, where: str) -> dict:
     """The values in a YAML text, not checked yet; `where` is what messages call it."""
     try:
         values = yaml.safe_load(text)
-    except yaml.YAMLError as fault:
+    except (yaml.YAMLError, ValueError, RecursionError) as fault:
         raise ConfigError(f"{where} is not valid YAML: {' '.join(str(fault).split())}") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{where} must be a list of `key: value` lines")
@@ -174,6 +189,12 @@ def checked(values: dict, where: str) -> Profile:
     Raises ConfigError, one line for each mistake.
     """
     values, faults = dict(values), []
+    for section in (values, *(value for value in values.values() if isinstance(value, dict))):
+        for key in section:
+            if not isinstance(key, str):
+                raise ConfigError(
+                    f"{where}: the key {key!r} must be a word, not a number or a date"
+                )
     if values.get("choices") == "code":
         values = _merged(values, CODE)
     for key, choices in CHOICES.items():

@@ -4,7 +4,10 @@
 exist or a value of the wrong type, in a notebook as well as in a profile.
 """
 
-from pydantic import ConfigDict
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+Share = Annotated[float, Field(gt=0, le=1)]  # 0 < share ≤ 1, and no nan
 strict = dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))

@@ -1,9 +1,9 @@
 """Recipes: how each encoder is fine-tuned."""
 
 from dataclasses import asdict, replace
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from lib.model.choices import strict
 
@@ -24,7 +24,7 @@ class Recipe:
     """
 
     pooling: Literal["cls", "mean"] = "cls"
-    learning_rate: PositiveFloat = 2e-5
+    learning_rate: Annotated[float, Field(gt=0, lt=1)] = 2e-5
     head_factor: PositiveFloat = 1.0
     epochs: PositiveInt = 3
     batch_size: PositiveInt = 32

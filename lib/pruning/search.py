@@ -10,7 +10,7 @@ from typing import Generic, Literal, TypeVar, get_args
 
 import numpy as np
 
-from lib.model.choices import strict
+from lib.model.choices import Share, strict
 from lib.pruning import importance
 from lib.pruning.importance import Estimator, Importance, Masked, Normalisation
 from lib.pruning.masks import Mask, WeightMask
@@ -100,9 +100,9 @@ class Magnitude:
     """
 
     parameters: Literal["code", "all", "weights"] = "code"
-    step: float = 0.1
+    step: Share = 0.1
     share_of: Literal["left", "all"] = "left"
-    keep: float = 0.9
+    keep: Share = 0.9
     max_rounds: int | None = None
 
 
@@ -124,12 +124,12 @@ class Structured:
     estimator: Estimator = "per_example"
     normalise: Normalisation = "l2"
     masked: Masked = "removed"
-    step: float = 0.1
+    step: Share = 0.1
     share_of: Literal["all", "left"] = "all"
-    second_step: float = 0.5
+    second_step: Share = 0.5
     start: Literal["accepted", "failed"] = "accepted"
     joint_ends: Literal["both", "either"] = "both"
-    keep: float = 0.9
+    keep: Share = 0.9
 
 
 def floor_of(score: float, keep: float) -> float:

@@ -137,8 +137,19 @@ def test_selecting_notebooks(outputs):
     assert {job.step[:2] for job in planning.select(plan, run_all.CHAIN, "02-03")} == {"02", "03"}
     assert {job.step[:2] for job in planning.select(plan, run_all.CHAIN, "04")} == {"04"}
     assert planning.select(plan, run_all.CHAIN, None) == plan
+    for nothing in ("04-02", ""):
+        with pytest.raises(ConfigError, match="selects no notebook"):
+            planning.select(plan, run_all.CHAIN, nothing)
     with pytest.raises(ConfigError, match="no notebook '12'"):
         planning.select(plan, run_all.CHAIN, "12")
+
+
+def test_paths_of_a_changed_profile_are_absolute(outputs, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    choose("quick", ["annotated_dir=maps"], "rel").remember()
+    monkeypatch.chdir(tmp_path)
+    assert choose("rel").profile.annotated_dir == str(tmp_path / "here" / "maps")
 
 
 def test_narrowing_on_the_command_line():
@@ -182,6 +193,14 @@ def test_settings_change_a_profile_and_its_results_folder(outputs):
         (["train_rows=1", "train_rows=2"], "--set train_rows=2: train_rows is set twice"),
         (["train_rows.x=1"], "train_rows holds a single value and has no keys of its own"),
         (["tasks=[RTE"], "'[RTE' is not a YAML value"),
+        (["dev_rows=2024-13-01"], "'2024-13-01' is not a YAML value"),
+        (["train_rows=1", "train_rows =2"], "train_rows is set twice"),
+        (["structured.step=0.2", "structured={estimator: running}"], "structured is set twice"),
+        (["structured={1: 2}"], "the key 1 must be a word"),
+        (["magnitude.step=.nan"], "magnitude.step is nan, but must be less than or equal to 1"),
+        (["structured.keep=2.0"], "structured.keep is 2.0, but must be less than or equal to 1"),
+        (["finetuning.learning_rate=.inf"], "finetuning.learning_rate is inf, but must be less"),
+        (["seeds=[18446744073709551616]"], "seeds.0 is 18446744073709551616, but must be less"),
     ],
 )
 def test_a_mistake_in_a_setting_gets_a_message_of_one_line(settings, message, outputs):
@@ -195,8 +214,12 @@ def test_results_of_two_profiles_never_share_a_folder(outputs):
         choose("quick", name="paper")
     with pytest.raises(ConfigError, match="outputs/quick belongs to the profile quick"):
         choose("quick", ["train_rows=1000"], "quick")
-    with pytest.raises(ConfigError, match="a name may hold letters"):
-        choose("quick", name="../elsewhere")
+    for name in ("../elsewhere", "", "x" * 300, ".hidden", "cut.yaml"):
+        with pytest.raises(ConfigError, match="cannot be the name of a folder of results"):
+            choose("quick", name=name)
+    (outputs / "old" / "01_finetune").mkdir(parents=True)
+    with pytest.raises(ConfigError, match="does not say which profile it is of"):
+        choose("quick", ["train_rows=1000"], "old")
     assert choose("quick", name="quick").derived is False
     mine = choose("quick", ["train_rows=1000"], "mine")
     mine.remember()
@@ -218,6 +241,11 @@ def test_a_profile_may_be_a_file(tmp_path, outputs):
     assert (chosen.name, chosen.profile.train_rows) == ("own", 300)
     assert choose(str(ROOT / "params" / "quick.yaml")).name == "quick"
     assert not choose(str(ROOT / "params" / "quick.yaml")).derived
+    (tmp_path / "link.yaml").symlink_to(ROOT / "params" / "smoke.yaml")
+    assert choose(str(tmp_path / "link.yaml")).name == "smoke", "it is that profile"
+    (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="cannot be read as UTF-8 text"):
+        choose(str(tmp_path / "bytes.yaml"))
     (tmp_path / "quick.yaml").write_text(GOOD)
     with pytest.raises(ConfigError, match="outputs/quick belongs to the profile quick.*--as"):
         choose(str(tmp_path / "quick.yaml"))
@@ -250,3 +278,5 @@ def test_choices_code_sets_what_the_readme_says():
     assert run_all.narrowed(chosen.profile, "RTE", "7").structured == structured
     with pytest.raises(ConfigError, match="structured.start: choices: code decides it"):
         choose("quick", ["choices=code", "structured.start=accepted"])
+    with pytest.raises(ConfigError, match="structured.estimator: choices: code decides it"):
+        choose("quick", ["choices=code", "structured={estimator: per_example}"])
