@@ -62,7 +62,11 @@ def test_the_citation_names_the_paper_and_the_licence():
 
 def test_make_help_names_every_target():
     text = subprocess.run(
-        ["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["make", "--no-print-directory", "help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     phony = re.search(r"(?m)^\.PHONY: (.+)$", (ROOT / "Makefile").read_text())[1].split()
     assert [line.split()[0] for line in text.splitlines()] == phony
