@@ -90,12 +90,12 @@ def become_kernel(connection: socket.socket, request: dict, files: list[int]) ->
         os.dup2(file, number)
     os.chdir(request["cwd"])
     os.environ.clear()
-    # the parent that the kernel watches is the nursery, not the process that asks
-    os.environ.update(request["environment"], JPY_PARENT_PID=str(os.getppid()))
+    os.environ.update(request["environment"])
     connection.sendall(str(os.getpid()).encode().ljust(16))
 
     def leave_with_worker():
-        connection.recv(1)  # returns when the other side closes the connection, or is killed
+        with suppress(ConnectionError):  # a reset, if the other side has not read the answer
+            connection.recv(1)  # returns when the other side closes the connection, or is killed
         os._exit(1)
 
     threading.Thread(target=leave_with_worker, daemon=True).start()
