@@ -149,13 +149,9 @@ def _short(key: str) -> str:
 
 
 def _plain(value: Any) -> str:
-    return (
-        ",".join(map(str, value))
-        if isinstance(value, list)
-        else "null"
-        if value is None
-        else str(value)
-    )
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return "null" if value is None else str(value)
 
 
 def _check_folder(chosen: Chosen, source: profiles.Source, differs: bool) -> None:

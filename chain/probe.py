@@ -19,10 +19,8 @@ from lib.artefacts.fingerprint import ROOT
 LIMIT = 60  # seconds in all, imports included
 SECONDS = 12  # at most, for each of the three things that are timed
 STEPS = 3  # training steps in one call of `fit`, which takes a little time to set up
-SHORT, LONG = (
-    16,
-    64,
-)  # tokens per row: two lengths separate the cost of a step from the cost of a token
+# tokens per row: two lengths separate the cost of a step from the cost of a token
+SHORT, LONG = 16, 64
 SHAPES = {"tiny": (3, 4, 32, 64), "minilm-l6": (6, 12, 384, 1536), "e5-small": (12, 12, 384, 1536)}
 BERT_BASE = (12, 12, 768, 3072)
 

@@ -143,9 +143,8 @@ class ForkedKernel:
     def _receive(self, flags: int) -> int | None:
         if self.returncode is None:
             try:
-                self.connection.recv(
-                    1, flags
-                )  # the kernel sends nothing: this returns when it has gone
+                # the kernel sends nothing: this returns when it has gone
+                self.connection.recv(1, flags)
             except BlockingIOError:
                 return None
             except ConnectionError:
