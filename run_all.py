@@ -43,8 +43,8 @@ CHAIN = {
         "each",
         ("01_finetune", "02_magnitude_pruning", "03_structured_pruning*"),
     ),
-    "06_all_tickets_win": ("once", ("05_retrain_tickets",)),
-    "07_stability": ("once", ("01_finetune", "03_structured_pruning")),
+    "06_all_tickets_win": ("once", ("03_structured_pruning", "05_retrain_tickets")),
+    "07_stability": ("once", ("01_finetune", "02_magnitude_pruning", "03_structured_pruning")),
     "08_attention_patterns": ("once", ("01_finetune", "03_structured_pruning")),
     "09_task_overlap": ("once", ("03_structured_pruning",)),
 }

@@ -73,7 +73,7 @@ def measure(subject: FineTuned, mask: Mask) -> tuple[float, Importance]:
 
     Each batch takes one backward pass for the gates and all weights. Masked units stay in the
     model and get gradients, too; these are set to 0 at the end, so that both sides rank alike. The
-    importance is the mean over batches of |gradient of the batch's mean loss| ("per_batch").
+    importance is the mean over batches of |gradient of the batch's mean loss| ("batch").
     """
     model = subject.model.eval().requires_grad_(True)
     head_mask, mlp_mask = (

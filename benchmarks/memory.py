@@ -60,7 +60,7 @@ def peak_of_search(batch: int) -> float:
     ).eval()
     ids = torch.from_numpy(draw.integers(1000, 30000, ROWS * TOKENS))
     dev = Encoded({"input_ids": ids}, np.full(ROWS, TOKENS), draw.integers(2, size=ROWS), 0)
-    few_rounds = Structured(estimator="per_batch", step=0.5, keep=1.0)
+    few_rounds = Structured(estimator="batch", step=0.5, keep=1.0)
     search.search(FineTuned("SST-2", model, dev, float("nan")), few_rounds)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / GIB
 

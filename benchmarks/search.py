@@ -17,12 +17,12 @@ from lib.model import train
 from lib.model.classifier import example_losses
 from lib.pruning import gates, importance
 from lib.pruning.compact import compact
-from lib.pruning.importance import per_batch, per_example
+from lib.pruning.importance import batch, example
 from lib.pruning.search import Structured, by_importance
 from lib.tickets.finetuned import FineTuned
 
 TASKS = ("CoLA", "MRPC")
-CHOICES = Structured(estimator="per_batch")
+CHOICES = Structured(estimator="batch")
 
 
 def claims() -> Iterator[Claim]:
@@ -87,10 +87,11 @@ def search(subject: FineTuned, choices: Structured = CHOICES) -> list:
     layers, heads = subject.full.heads.shape
 
     def measure(mask, floor):
-        score, gradients = subject.measure(mask, floor)
-        if gradients is None:
+        score, measured = subject.measure(mask, floor)
+        rows = measured.rows_for(choices.estimator)
+        if rows is None:
             return score, None
-        return score, importance.importance(gradients, layers, heads, choices.estimator)
+        return score, importance.importance(rows, layers, heads, choices.estimator)
 
     return [r.mask for r in by_importance(subject.full, measure, "joint", choices).rounds]
 
@@ -111,7 +112,7 @@ def compare_importance_passes(task: str, subject: FineTuned) -> Iterator[Claim]:
         "gradients of batches and of all weights, padded",
         measure,
         measure_as_authors,
-        same=lambda ours, theirs: np.allclose(per_batch(ours), theirs, rtol=1e-2, atol=1e-5),
+        same=lambda ours, theirs: np.allclose(batch(ours), theirs, rtol=1e-2, atol=1e-5),
         wanted=3,
         warm=True,
     )
@@ -121,7 +122,7 @@ def compare_importance_passes(task: str, subject: FineTuned) -> Iterator[Claim]:
         measure,
         lambda: one_by_one(subject),
         same=lambda ours, theirs: np.allclose(
-            per_example(ours), per_example(theirs), rtol=1e-2, atol=1e-5
+            example(ours), example(theirs), rtol=1e-2, atol=1e-5
         ),
         wanted=1.5,
         warm=True,

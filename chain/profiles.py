@@ -9,10 +9,11 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
+from lib.analysis.estimation import Study
 from lib.artefacts import store
 from lib.data.glue import TASKS, StsbScore
 from lib.model.recipes import Recipe
-from lib.pruning.importance import ESTIMATORS, Estimator
+from lib.pruning.importance import Estimator
 from lib.pruning.search import MODES, Magnitude, Mode, Structured
 from lib.tickets.subnetworks import Retraining
 
@@ -21,6 +22,7 @@ CHOICES = {
     "magnitude": Magnitude,
     "structured": Structured,
     "retraining": Retraining,
+    "study": Study,
 }
 # What `choices: code` sets: every decision in which the authors' code differs from our default.
 CODE = {
@@ -87,11 +89,12 @@ class Profile(BaseModel):
     choices: Literal["ours", "code"] = "ours"
     stsb_score: StsbScore
     modes: Annotated[list[Mode], Field(min_length=1), Distinct] = list(MODES)
-    estimators: Annotated[list[Estimator], Distinct] = list(ESTIMATORS)
+    estimators: Annotated[list[Estimator], Distinct] = ["example", "batch", "running"]
     finetuning: dict = {}
     magnitude: Magnitude = Magnitude()
     structured: Structured = Structured()
     retraining: Retraining = Retraining()
+    study: Study = Study()
     examples: PositiveInt = 100
     training_steps: PositiveInt = 300
     annotated_dir: Annotated[str, AfterValidator(_folder)] = ""

@@ -61,13 +61,13 @@ def subject(tiny, monkeypatch):
 
 def test_the_authors_algorithm_gives_the_same_results_as_ours(subject):
     layers, heads = subject.full.heads.shape
-    choices = search.Structured(estimator="per_batch", keep=0.5)
+    choices = search.Structured(estimator="batch", keep=0.5)
 
     def measure(mask, floor=-np.inf):
-        score, gradients = subject.measure(mask, floor)
-        if gradients is None:
+        score, measured = subject.measure(mask, floor)
+        if measured.gradients is None:
             return score, None
-        units = importance.per_batch(gradients, authors.BATCH)
+        units = importance.batch(measured.gradients, authors.BATCH)
         return score, importance.Importance(units[:-layers].reshape(layers, heads), units[-layers:])
 
     (their_score, theirs), (score, ours) = (

@@ -12,12 +12,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.stats import hypergeom, spearmanr
+from scipy.stats import hypergeom
 from statsmodels.stats.contingency_tables import cochrans_q, mcnemar
 from statsmodels.stats.inter_rater import fleiss_kappa as fleiss_of_counts
 from statsmodels.stats.multitest import multipletests
 
-from lib.pruning.importance import Estimator, importance, normalise
+from lib.pruning.masks import WeightMask
 
 NAN = float("nan")
 
@@ -245,76 +245,32 @@ def why_nan(masks: np.ndarray) -> str:
     return "; ".join(reasons)
 
 
-# --- how much of the disagreement comes from the estimator ----------------------------------------
+class Jaccard(NamedTuple):
+    """The Jaccard index of two masks, what both keep divided by what either keeps.
 
-
-def split_half(
-    gradients: np.ndarray,
-    layers: int,
-    heads: int,
-    estimator: Estimator,
-    seed: int = 0,
-    draws: int = 50,
-) -> tuple[float, float]:
-    """Correlate the importances from two random halves of the rows: (heads, MLPs), Spearman's ρ.
-
-    Each ρ is the mean over `draws` random splits. Both halves come from one model, so any shortfall
-    from 1 is estimation error at half the rows; the seed plays no part in it.
-    Heads are ℓ2-normalised in each layer, as pruning does by default.
-    gradients: float [rows, layers·heads + layers], from `importance.measure`
-    nan if a half gives all heads (or all MLPs) the same importance.
+    index: of the two masks
+    by_chance: of random masks of their sizes
+    at_most: if the smaller one lay inside the larger one
     """
-    draw, correlations = np.random.default_rng(seed), []
-    for _ in range(draws):
-        order = draw.permutation(len(gradients))
-        halves = np.array_split(gradients[order], 2)
-        a, b = (normalise(importance(half, layers, heads, estimator)) for half in halves)
-        correlations.append(
-            [_rank_correlation(a.heads, b.heads), _rank_correlation(a.mlps, b.mlps)]
-        )
-    of_heads, of_mlps = np.mean(correlations, axis=0)
-    return float(of_heads), float(of_mlps)
+
+    index: float
+    by_chance: float
+    at_most: float
 
 
-def _rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
-    if np.ptp(a) == 0 or np.ptp(b) == 0:  # equal values have no order
-        return NAN
-    return float(spearmanr(a.ravel(), b.ravel()).statistic)
+def jaccard(one: WeightMask, other: WeightMask) -> Jaccard:
+    """Compare two masks of single weights of one model; nan if neither keeps anything."""
+    shared = sum(int(np.bitwise_count(one.bits[n] & other.bits[n]).sum()) for n in one)
+    small, large = sorted([one.kept, other.kept])
+    if not large:
+        return Jaccard(NAN, NAN, NAN)
+    expected = small * large / one.size
+    return Jaccard(
+        shared / (small + large - shared), expected / (small + large - expected), small / large
+    )
 
 
-def swaps(
-    gradients: np.ndarray,
-    live: np.ndarray,
-    places: int,
-    estimator: Estimator = "per_example",
-    seed: int = 0,
-    draws: int = 50,
-) -> float:
-    """Estimate the probability that other rows put two heads into the opposite order.
-
-    One random half of the rows puts the live heads in order of normalised importance. Of all heads
-    that are `places` apart in that order, the function returns the share that the other half puts
-    the other way round: the mean over `draws` random splits, where a tie counts as half.
-    0 is a clear ranking and 0.5 is pure noise, whatever `places` is, because the half that makes
-    the order is not the half that tests it. Heads next to each other (places = 1) may swap because
-    the order is noise or because they matter equally; heads ten places apart are the control.
-    gradients: float [rows, layers·heads + layers]; live: bool [layers, heads]
-    nan for fewer than two rows, or if there are not more than `places` live heads. Ours, to put a
-    number to the explanation in §5.1.
-    """
-    if live.sum() <= places or len(gradients) < 2:
-        return NAN
-    draw, shares = np.random.default_rng(seed), []
-    for _ in range(draws):
-        halves = np.array_split(draw.permutation(len(gradients)), 2)
-        first, second = (
-            normalise(importance(gradients[half], *live.shape, estimator)).heads[live]
-            for half in halves
-        )
-        ordered = second[np.argsort(first, kind="stable")]
-        steps = ordered[places:] - ordered[:-places]
-        shares.append(np.mean((steps < 0) + 0.5 * (steps == 0)))
-    return float(np.mean(shares))
+# --- masks of equal size --------------------------------------------------------------------------
 
 
 def kappa_by_size(importances: np.ndarray) -> np.ndarray:

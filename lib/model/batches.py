@@ -44,6 +44,18 @@ class Encoded:
             self, tokens={name: tensor.to(device) for name, tensor in self.tokens.items()}
         )
 
+    def take(self, rows: Sequence[int] | np.ndarray) -> "Encoded":
+        """Return only these rows, in this order."""
+        spans = [
+            np.arange(self._starts[row], self._starts[row] + self.lengths[row]) for row in rows
+        ]
+        tokens = torch.from_numpy(np.concatenate(spans))
+        picked = {n: values[tokens.to(values.device)] for n, values in self.tokens.items()}
+        chosen = np.asarray(rows)
+        return replace(
+            self, tokens=picked, lengths=self.lengths[chosen], labels=self.labels[chosen]
+        )
+
     def row(self, index: int) -> list[int]:
         """Return the token ids of one row."""
         return self.batch([index])[0]["input_ids"][0].tolist()

@@ -75,8 +75,9 @@ def gated(model: nn.Module, heads: Tensor, mlps: Tensor) -> Generator[None]:
 
     Gradients flow to the gates. After the block the model is unchanged. Source: paper §3.3.
     model: whole, or made by `compact.compact`; then the gates of removed units do nothing
-    heads: float [layers, heads], or [batch, layers, heads] for separate gates per example
-    mlps: float [layers] or [batch, layers]
+    heads: float [layers, heads]; or [batch, tokens, layers, heads] for gates of each example (with
+        tokens = 1) or of each token
+    mlps: float [layers] or [batch, tokens, layers]
     Raises ValueError if the gates do not have the model's layers and heads.
     """
     layers = encoder_layers(model)
@@ -89,7 +90,7 @@ def gated(model: nn.Module, heads: Tensor, mlps: Tensor) -> Generator[None]:
 
     def head_gate(layer: int):
         kept = torch.from_numpy(np.flatnonzero(kept_here.heads[layer])).to(heads.device)
-        gate = heads[..., layer, :].index_select(-1, kept).reshape(-1, 1, len(kept), 1)
+        gate = heads[..., layer, :].index_select(-1, kept).unsqueeze(-1)
 
         def before_projection(_module, inputs):
             context = inputs[0]  # [batch, tokens, kept heads · head size]
@@ -98,7 +99,7 @@ def gated(model: nn.Module, heads: Tensor, mlps: Tensor) -> Generator[None]:
         return before_projection
 
     def mlp_gate(layer: int):
-        return lambda _module, _inputs, output: output * mlps[..., layer].reshape(-1, 1, 1)
+        return lambda _module, _inputs, output: output * mlps[..., layer].unsqueeze(-1)
 
     hooks = []
     try:

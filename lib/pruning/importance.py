@@ -4,13 +4,14 @@
 
 The expectation is over examples x, so the absolute value is taken per example, before the mean.
 Give each example its own gates and sum the losses: one backward pass then yields all these
-derivatives, exactly, and the weights need no gradients. `measure` keeps every derivative: the
-paper's formula, what the authors' code computes, and bootstrap intervals are reductions of them.
+derivatives, exactly, and the weights need no gradients. `measure` keeps every derivative g(x): the
+paper's formula, what the authors' code computes, and what others use are reductions of them, which
+differ in where the absolute value or the square sits. `ESTIMATORS` lists them.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -22,11 +23,14 @@ from lib.pruning import gates
 from lib.pruning.compact import compact
 from lib.pruning.masks import Mask
 
-Estimator = Literal["per_example", "per_batch", "running"]  # README, decision 9
+Estimator = Literal[  # README, decision 9
+    "example", "example_squared", "batch", "batch_squared", "running", "signed", "token"
+]
 Normalisation = Literal["l2", "l2_minmax", "none"]  # README, decision 10
 Masked = Literal["removed", "measured"]  # README, decision 24
 
 AUTHORS_BATCH = 64  # the authors' code reads the dev set in batches of this size
+KWON_BATCH = 32  # and Kwon et al.'s code (2022) in batches of this size
 ENOUGH = 64  # rows; a score on fewer of them does not decide whether gradients are wanted
 
 
@@ -48,10 +52,16 @@ class Measurement:
 
     logits: float32 [rows, outputs]
     gradients: float32 [rows, layers·heads + layers], ∂L(x)/∂ξ then ∂L(x)/∂ν; None if not wanted
+    token_sums: float32 like gradients, Σ_t |g(x, t)| over the tokens t of a row; None if not wanted
     """
 
     logits: np.ndarray
     gradients: np.ndarray | None
+    token_sums: np.ndarray | None = None
+
+    def rows_for(self, estimator: Estimator) -> np.ndarray | None:
+        """Return what this estimator reduces: the token sums for "token", else the gradients."""
+        return self.token_sums if estimator == "token" else self.gradients
 
 
 def measure(
@@ -60,6 +70,7 @@ def measure(
     mask: Mask,
     wants_gradients: Callable[[np.ndarray, Sequence[int]], bool] | None = None,
     masked: Masked = "removed",
+    tokens: bool = False,
 ) -> Measurement:
     """Compute a subnetwork's logits and each example's gate gradients.
 
@@ -72,6 +83,8 @@ def measure(
     masked: "removed" physically removes masked units first, so a small subnetwork is cheap to
         measure and their gradients are 0; "measured" keeps them in the model with gate 0, so they
         have gradients, too (the authors' code)
+    tokens: give each token of each example gates of its own, so that their derivatives can be
+        summed with and without their signs; memory grows by layers × units × tokens of a batch
     """
 
     def wanted(logits: np.ndarray, rows: Sequence[int]) -> bool:
@@ -83,14 +96,16 @@ def measure(
     gate_row = small.classifier.weight.new_tensor(np.r_[mask.heads.ravel(), mask.mlps])
     logits = np.empty((len(data), small.classifier.out_features), np.float32)
     gradients = np.zeros((len(data), len(gate_row)), np.float32)
+    token_sums = np.zeros_like(gradients) if tokens else None
     data, seen = data.to(small.device), []
 
     def run(indices: list[int], force: bool = False) -> bool:
         """Store a batch's logits, and its gradients if they are wanted; True if they are."""
         inputs, labels = data.batch(indices)
-        gate_values = gate_row.expand(len(indices), -1).clone().requires_grad_()
-        head_gates, mlp_gates = gate_values[:, :-layers], gate_values[:, -layers:]
-        with gates.gated(small, head_gates.unflatten(1, (layers, heads)), mlp_gates):
+        length = inputs["input_ids"].shape[1] if tokens else 1
+        gate_values = gate_row.expand(len(indices), length, -1).clone().requires_grad_()
+        head_gates, mlp_gates = gate_values[..., :-layers], gate_values[..., -layers:]
+        with gates.gated(small, head_gates.unflatten(-1, (layers, heads)), mlp_gates):
             output = small(**inputs)
         logits[indices] = output.detach().float().cpu().numpy()
         seen.extend(indices)
@@ -100,7 +115,9 @@ def measure(
             # No example sees another one, so the sum's gradient holds each example's gradient.
             loss = example_losses(output, labels).sum()
             (gate_gradients,) = torch.autograd.grad(loss, gate_values)
-            gradients[indices] = gate_gradients.float().cpu().numpy()
+            gradients[indices] = gate_gradients.sum(1).float().cpu().numpy()
+            if token_sums is not None:
+                token_sums[indices] = gate_gradients.abs().sum(1).float().cpu().numpy()
         return True
 
     batches = evaluation_batches(data.lengths, evaluation_batch_size(small.device))
@@ -109,50 +126,93 @@ def measure(
         return Measurement(logits, None)
     for indices in skipped:
         run(indices, force=True)
-    return Measurement(logits, gradients)
+    return Measurement(logits, gradients, token_sums)
 
 
-def per_example(gradients: np.ndarray) -> np.ndarray:
-    """Compute E_x |g(x)|, the paper's formula: gradients [rows, units] → [units]."""
+# --- estimators: each reduces float [rows, units] to [units] --------------------------------------
+
+
+def example(gradients: np.ndarray) -> np.ndarray:
+    """Compute E_x |g(x)|, the paper's formula (§3.3)."""
     return np.abs(gradients).mean(0)
 
 
-def per_batch(gradients: np.ndarray, batch: int = AUTHORS_BATCH) -> np.ndarray:
+def example_squared(gradients: np.ndarray) -> np.ndarray:
+    """Compute E_x g(x)², the diagonal of the empirical Fisher information of the gates."""
+    return np.square(gradients).mean(0)
+
+
+def batch(gradients: np.ndarray, size: int = AUTHORS_BATCH) -> np.ndarray:
     """Average |mean gradient of a batch| over batches: opposite signs cancel within a batch."""
-    return np.abs(_batch_means(gradients, batch)).mean(0)
+    return np.abs(_batch_means(gradients, size)).mean(0)
 
 
-def running(gradients: np.ndarray, batch: int = AUTHORS_BATCH) -> np.ndarray:
+def batch_squared(gradients: np.ndarray, size: int = KWON_BATCH) -> np.ndarray:
+    """Average (mean gradient of a batch)² over batches: the code of Kwon et al. (2022).
+
+    Its expectation is (E g)² + Var(g) / size, so the size decides which of the two it measures.
+    """
+    return np.square(_batch_means(gradients, size)).mean(0)
+
+
+def running(gradients: np.ndarray, size: int = AUTHORS_BATCH) -> np.ndarray:
     """Average |running sum of batch means|: the authors' code, which never zeroes the gradient.
 
     Signs cancel within and across batches, and the order of the rows matters.
     """
-    return np.abs(_batch_means(gradients, batch).cumsum(0)).mean(0)
+    return np.abs(_batch_means(gradients, size).cumsum(0)).mean(0)
 
 
-def _batch_means(gradients: np.ndarray, batch: int) -> np.ndarray:
-    return np.stack([gradients[i : i + batch].mean(0) for i in range(0, len(gradients), batch)])
+def signed(gradients: np.ndarray) -> np.ndarray:
+    """Compute −E_x g(x): to first order, what removing a unit adds to the loss. It can be negative.
+
+    A gate that goes from 1 to 0 changes x's loss by about −g(x) (Molchanov et al. 2017).
+    """
+    return -gradients.mean(0)
 
 
-ESTIMATORS: dict[Estimator, Callable[[np.ndarray], np.ndarray]] = {
-    "per_example": per_example,
-    "per_batch": per_batch,
-    "running": running,
+def token(token_sums: np.ndarray) -> np.ndarray:
+    """Compute E_x Σ_t |g(x, t)|, with a gate for each token t of x.
+
+    So do the codes of Michel et al. (2019) and Super Tickets (Liang et al. 2021), up to a factor.
+    """
+    return token_sums.mean(0)
+
+
+def _batch_means(gradients: np.ndarray, size: int) -> np.ndarray:
+    return np.stack([gradients[i : i + size].mean(0) for i in range(0, len(gradients), size)])
+
+
+class Estimate(NamedTuple):
+    """An estimator of importance, and its formula as figures show it."""
+
+    reduce: Callable[[np.ndarray], np.ndarray]
+    formula: str
+
+
+ESTIMATORS: dict[Estimator, Estimate] = {
+    "example": Estimate(example, "E|g|, the paper"),
+    "example_squared": Estimate(example_squared, "E g²"),
+    "batch": Estimate(batch, f"|g| of batches of {AUTHORS_BATCH}"),
+    "batch_squared": Estimate(batch_squared, f"g² of batches of {KWON_BATCH}"),
+    "running": Estimate(running, "|running sum|, the code"),
+    "signed": Estimate(signed, "−E g"),
+    "token": Estimate(token, "E Σ|g| over tokens"),
 }
 
 
 def importance(
-    gradients: np.ndarray, layers: int, heads: int, estimator: Estimator = "per_example"
+    gradients: np.ndarray, layers: int, heads: int, estimator: Estimator = "example"
 ) -> Importance:
     """Reduce gate gradients to the importance of each unit, not yet normalised.
 
-    gradients: float [rows, layers·heads + layers], from `measure`
-    estimator: "per_example" (the paper), "per_batch", or "running" (the authors' code)
+    gradients: float [rows, layers·heads + layers], `Measurement.rows_for(estimator)`
+    estimator: a key of `ESTIMATORS`: "example" is the paper's formula, "running" the authors' code
     Raises ValueError for any other estimator.
     """
     if estimator not in ESTIMATORS:
         raise ValueError(f"the estimator is {estimator!r}; it can be {', '.join(ESTIMATORS)}")
-    units = ESTIMATORS[estimator](np.asarray(gradients, np.float64))
+    units = ESTIMATORS[estimator].reduce(np.asarray(gradients, np.float64))
     return Importance(units[: layers * heads].reshape(layers, heads), units[layers * heads :])
 
 

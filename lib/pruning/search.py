@@ -121,7 +121,7 @@ class Structured:
     keep: the floor, as a share of the full score
     """
 
-    estimator: Estimator = "per_example"
+    estimator: Estimator = "example"
     normalise: Normalisation = "l2"
     masked: Masked = "removed"
     step: Share = 0.1

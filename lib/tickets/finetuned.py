@@ -1,7 +1,7 @@
 """A fine-tuned model with its dev set: notebook 01 makes it, the pruning notebooks restore it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -43,6 +43,12 @@ class FineTuned:
         """The mask that keeps everything."""
         return Mask.full(*gates.shape(self.model))
 
+    def on(self, rows: Sequence[int] | np.ndarray) -> "FineTuned":
+        """The same model with only these dev rows; its score is the score on them."""
+        dev = self.dev.take(rows)
+        score = glue.score(self.task, train.predict(self.model, dev), dev.labels)
+        return replace(self, dev=dev, score=score)
+
     def rescore(
         self,
         logits: np.ndarray,
@@ -74,19 +80,31 @@ class FineTuned:
         floor: float = -np.inf,
         stsb_score: glue.StsbScore = "pearson",
         masked: importance.Masked = "removed",
-    ) -> tuple[float, np.ndarray | None]:
-        """Measure a subnetwork in one pass: (score, gate gradients as in `importance.measure`).
+        tokens: bool = False,
+    ) -> tuple[float, importance.Measurement]:
+        """Measure a subnetwork in one pass: (score, logits and gate gradients).
 
         The gradients are None if the score is under the floor.
-        masked: "removed", or "measured" with gate 0; see `importance.measure`
+        masked, tokens: see `importance.measure`
         """
 
         def passes(logits: np.ndarray, rows: Sequence[int]) -> bool:
             # nan passes, too: the full model needs its gradients even if its score is undefined
             return not self.rescore(logits, stsb_score, rows) < floor
 
-        measured = importance.measure(self.model, self.dev, mask, passes, masked)
-        return self.rescore(measured.logits, stsb_score), measured.gradients
+        measured = importance.measure(self.model, self.dev, mask, passes, masked, tokens)
+        return self.rescore(measured.logits, stsb_score), measured
+
+
+def halves(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Split `count` rows at random: (indices of the rows that choose, of those that score).
+
+    What is chosen on the first half can be scored on the second, which had no say in it. All models
+    of a task get the same split.
+    """
+    order = np.random.default_rng(seed).permutation(count)
+    first, second = (np.sort(part) for part in np.array_split(order, 2))
+    return first, second
 
 
 def new(

@@ -119,16 +119,6 @@ def test_pairs_of_seeds_by_hand():
     assert table["shared by chance"].iloc[0] == pytest.approx((10 * 9 * 8) / (12 * 11 * 10))
 
 
-def test_split_half_is_low_for_an_estimator_whose_signs_cancel():
-    draw = np.random.default_rng(0)
-    scale = draw.uniform(0.5, 2, 6 * 4 + 6)
-    gradients = draw.normal(size=(512, 30)) * scale  # random signs: the mean of a batch is noise
-    exact, _ = agreement.split_half(gradients, 6, 4, "per_example")
-    cancelling, _ = agreement.split_half(gradients, 6, 4, "running")
-    assert exact > 0.9 > 0.6 > cancelling
-    assert np.isnan(agreement.split_half(np.zeros((8, 30)), 6, 4, "per_example")).all()
-
-
 def test_within_layers_p_is_nan_if_no_layer_can_be_shuffled_in_two_seeds():
     masks = np.zeros((2, 2, 4), bool)
     masks[0, 0, :2] = masks[1, 1, :2] = True  # each seed has a choice in a layer of its own
@@ -158,40 +148,6 @@ def test_shuffled_products_by_hand():
     assert (
         agreement.shuffled_products(a[..., :2].reshape(1, 2, 1), np.ones((1, 2, 1)), 0, 9) is None
     )
-
-
-def _gradients(means, error, rows=128, seed=0):
-    """Positive gradients of one layer of heads, and of its MLP."""
-    noise = np.random.default_rng(seed).normal(0, error, (rows, len(means) + 1))
-    return np.append(means, 1.0) + noise
-
-
-@pytest.mark.parametrize("places", [1, 10])
-def test_a_clear_ranking_never_swaps_and_noise_is_a_coin_toss(places):
-    live = np.ones((1, 24), bool)
-    assert agreement.swaps(_gradients(np.arange(10, 34.0), 0.01), live, places) == 0
-    noise = [
-        agreement.swaps(_gradients(np.full(24, 10.0), 1, seed=n), live, places) for n in range(20)
-    ]
-    assert np.mean(noise) == pytest.approx(0.5, abs=0.02)
-
-
-def test_close_neighbours_swap_and_heads_further_away_do_not():
-    live = np.ones((1, 24), bool)
-    # a step between neighbours is one standard error of a head's mean, ten steps are ten of them
-    gradients = _gradients(np.arange(20, 44.0), 128**0.5)
-    near, far = (agreement.swaps(gradients, live, places) for places in (1, 10))
-    assert near > 0.25 and far < 0.01
-
-
-def test_swaps_need_enough_live_heads_and_look_at_no_others():
-    gradients = _gradients(np.arange(10, 34.0), 0.01)
-    live = np.arange(24)[None] < 11
-    gradients[:, 11:24] = 0
-    assert agreement.swaps(gradients, live, 10) == 0
-    assert np.isnan(agreement.swaps(gradients, live, 11))
-    assert np.isnan(agreement.swaps(gradients[:1], live, 1))
-    assert agreement.swaps(np.zeros_like(gradients), live, 1) == 0.5, "equal heads have no order"
 
 
 def test_kappa_by_size_is_fleiss_kappa_of_the_masks():

@@ -57,7 +57,7 @@ def test_the_paper_profile_is_the_published_protocol():
         ),
         (
             "structured: {estimator: runing}",
-            "structured.estimator is 'runing', but can be 'per_example', ",
+            "structured.estimator is 'runing', but can be 'example', ",
         ),
         (
             "finetuning: {learning_rat: 1.0}",
@@ -279,4 +279,4 @@ def test_choices_code_sets_what_the_readme_says():
     with pytest.raises(ConfigError, match="structured.start: choices: code decides it"):
         choose("quick", ["choices=code", "structured.start=accepted"])
     with pytest.raises(ConfigError, match="structured.estimator: choices: code decides it"):
-        choose("quick", ["choices=code", "structured={estimator: per_example}"])
+        choose("quick", ["choices=code", "structured={estimator: example}"])

@@ -96,24 +96,68 @@ def test_measuring_does_not_change_the_model(tiny):
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 
-def test_the_three_estimators_by_hand():
+def test_the_estimators_by_hand():
     # two units, four examples, batches of two
     gradients = np.array([[1.0, 1], [-1, 1], [2, 1], [-4, 3]])
-    assert np.allclose(importance.per_example(gradients), [2, 1.5])
+    assert np.allclose(importance.example(gradients), [2, 1.5])
+    assert np.allclose(importance.example_squared(gradients), [5.5, 3])
     # batch means: 0, -1 for one unit and 1, 2 for the other
-    assert np.allclose(importance.per_batch(gradients, 2), [(0 + 1) / 2, (1 + 2) / 2])
+    assert np.allclose(importance.batch(gradients, 2), [(0 + 1) / 2, (1 + 2) / 2])
+    assert np.allclose(importance.batch_squared(gradients, 2), [(0 + 1) / 2, (1 + 4) / 2])
     # running sums: 0, -1 and 1, 3
     assert np.allclose(importance.running(gradients, 2), [(0 + 1) / 2, (1 + 3) / 2])
+    assert np.allclose(importance.signed(gradients), [0.5, -1.5])
+    assert np.allclose(importance.token(np.abs(gradients)), [2, 1.5])
+
+
+def test_the_batch_decides_what_its_squares_measure():
+    gradients = np.random.default_rng(0).normal(0.1, 1, (64_000, 1))
+    for size in (1, 8, 64):
+        expected = 0.1**2 + 1 / size
+        assert importance.batch_squared(gradients, size) == pytest.approx(expected, rel=0.1)
 
 
 def test_estimators_are_listed_once():
     assert tuple(importance.ESTIMATORS) == get_args(importance.Estimator)
 
 
-def test_the_order_of_rows_matters_to_running_but_not_to_per_example():
+def test_tokens_have_gates_of_their_own(tiny):
+    """Their derivatives add up to the example's, and their absolute values to at least as much."""
+    model, data = tiny
+    draw = np.random.default_rng(0)
+    mask = Mask(draw.random((3, 4)) > 0.3, [True, True, False])
+    plain = importance.measure(model, data, mask)
+    measured = importance.measure(model, data, mask, tokens=True)
+    assert np.allclose(measured.gradients, plain.gradients, atol=1e-6)
+    assert np.allclose(measured.logits, plain.logits, atol=1e-6)
+    assert (measured.token_sums >= np.abs(measured.gradients) - 1e-6).all()
+    assert (measured.token_sums > np.abs(measured.gradients) + 1e-6).any()
+    assert plain.token_sums is None and plain.rows_for("token") is None
+    assert measured.rows_for("token") is measured.token_sums
+    assert measured.rows_for("running") is measured.gradients
+
+
+def test_a_tokens_derivative_equals_a_finite_difference(tiny):
+    model, data = tiny
+    inputs, labels = data.batch([0])
+    length = inputs["input_ids"].shape[1]
+    total = 0.0
+    for token in range(length):
+        ends = []
+        for step in (1e-6, -1e-6):
+            heads = torch.ones(1, length, 3, 4, dtype=torch.double)
+            heads[0, token, 1, 2] += step
+            with torch.no_grad(), gates.gated(model, heads, torch.ones(3, dtype=torch.double)):
+                ends.append(example_losses(model(**inputs), labels).item())
+        total += abs(ends[0] - ends[1]) / 2e-6
+    sums = importance.measure(model, data, Mask.full(3, 4), tokens=True).token_sums
+    assert sums[0, 1 * 4 + 2] == pytest.approx(total, abs=1e-5)
+
+
+def test_the_order_of_rows_matters_to_running_but_not_to_example():
     gradients = np.random.default_rng(0).normal(size=(300, 5))
     shuffled = np.random.default_rng(1).permutation(gradients)
-    assert np.allclose(importance.per_example(gradients), importance.per_example(shuffled))
+    assert np.allclose(importance.example(gradients), importance.example(shuffled))
     assert not np.allclose(importance.running(gradients), importance.running(shuffled))
 
 
@@ -121,7 +165,7 @@ def test_importance_has_the_shapes_of_the_units():
     scores = importance.importance(np.arange(15.0).reshape(1, 15), 3, 4)
     assert scores.heads.tolist() == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
     assert scores.mlps.tolist() == [12, 13, 14]
-    with pytest.raises(ValueError, match="'runing'.*per_example, per_batch, running"):
+    with pytest.raises(ValueError, match="'runing'.*example, .*running"):
         importance.importance(np.ones((1, 15)), 3, 4, "runing")
 
 
@@ -140,12 +184,13 @@ def test_normalising_by_hand():
 def test_a_subnetwork_under_the_floor_has_no_gradients(tiny):
     model, data = tiny
     subject, mask = FineTuned("SST-2", model, data, float("nan")), Mask.full(3, 4)
-    score, gradients = subject.measure(mask)
+    score, measured = subject.measure(mask)
     assert score == subject.score_of(mask)
-    assert np.array_equal(gradients, importance.measure(model, data, mask).gradients)
+    assert np.array_equal(measured.gradients, importance.measure(model, data, mask).gradients)
     at_floor, above = subject.measure(mask, score), subject.measure(mask, np.nextafter(score, 2))
     assert at_floor[0] == above[0] == score
-    assert np.array_equal(at_floor[1], gradients) and above[1] is None
+    assert np.array_equal(at_floor[1].gradients, measured.gradients)
+    assert above[1].gradients is None
 
 
 def test_a_mask_that_passes_is_computed_once(tiny):

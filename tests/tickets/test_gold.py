@@ -65,10 +65,11 @@ class Case:
         """The search as the authors' code does it."""
 
         def measure(mask: Mask, floor: float):
-            score, gradients = self.subject.measure(mask, floor, "pearson_spearman", CODE.masked)
-            if gradients is None:
+            score, measured = self.subject.measure(mask, floor, "pearson_spearman", CODE.masked)
+            rows = measured.rows_for(CODE.estimator)
+            if rows is None:
                 return score, None
-            return score, importance.importance(gradients, self.layers, self.heads, CODE.estimator)
+            return score, importance.importance(rows, self.layers, self.heads, CODE.estimator)
 
         return search.by_importance(self.subject.full, measure, mode, CODE)
 
@@ -109,8 +110,8 @@ def test_a_search_is_the_authors_mask_for_mask(case, mode):
 
 
 def test_the_first_importance_is_the_authors(case):
-    _, gradients = case.subject.measure(case.subject.full, stsb_score="pearson_spearman")
-    ours = importance.importance(gradients, case.layers, case.heads, "running")
+    _, measured = case.subject.measure(case.subject.full, stsb_score="pearson_spearman")
+    ours = importance.importance(measured.gradients, case.layers, case.heads, "running")
     for name, values in (("head", ours.heads), ("mlp", ours.mlps)):
         theirs = case.authors[f"raw_{name}_importance"]  # on another scale
         assert np.allclose(values / values.max(), theirs / theirs.max(), atol=1e-4)

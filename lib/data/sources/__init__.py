@@ -38,11 +38,11 @@ class Rows:
     def capped(self, train_rows: int | None, dev_rows: int | None) -> "Rows":
         """Keep at most this many training and dev rows; None keeps all.
 
-        The selection does not depend on the seed of an experiment.
+        The selection does not depend on the seed of an experiment. `about` says how many there are.
         """
-        return Rows(
-            _sample(self.train, train_rows), _sample(self.dev, dev_rows), self.origin, self.about
-        )
+        train, dev = _sample(self.train, train_rows), _sample(self.dev, dev_rows)
+        about = f"{len(train):,} training and {len(dev):,} dev rows, from {self.about}"
+        return Rows(train, dev, self.origin, about)
 
 
 def _sample(rows: list[dict], count: int | None) -> list[dict]:

@@ -21,9 +21,7 @@ from lib.show.plots.style import (
     percent,
 )
 
-ESTIMATOR_COLOURS = {"per_example": BLUE, "per_batch": ORANGE, "running": GREEN}
 LIGHT_BLUE = "#a9c1e0"
-ESTIMATOR_LINES = {"per_example": "-", "per_batch": "--", "running": "-."}
 
 
 def survival_counts(counts: Mapping[str, tuple[np.ndarray, np.ndarray]], units: str) -> Figure:
@@ -79,54 +77,6 @@ def importance_by_round(
         under = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.3), "ncols": 3}
         below.legend(**under, frameon=False, fontsize=9)
     return finish(figure)
-
-
-def estimators(kappas: pd.DataFrame, reliabilities: pd.DataFrame, floor: float) -> Figure:
-    """Notebook 07: κ over seeds and split-half reliability of each estimator, task by task.
-
-    kappas, reliabilities: a row for each task, a column for each estimator; the κ of masks that
-        keep half of the heads.
-    floor: the 95th percentile of κ of random masks of that size.
-    """
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.2))
-    for axes, table, label in (
-        (left, kappas, "Fleiss' κ over seeds,\nhalf of the heads kept"),
-        (right, reliabilities, "split-half ρ, heads"),
-    ):
-        table.plot.bar(ax=axes, color=ESTIMATOR_COLOURS, width=0.75, rot=0, legend=False)
-        axes.axhline(0, color="0.2", linewidth=0.8)
-        axes.set(ylabel=label, xlabel="")
-    left.axhline(floor, color="0.3", linestyle=":", label="95 % of random masks are below")
-    right.set_ylim(min(0, np.nanmin(reliabilities.to_numpy(), initial=0)), 1.02)
-    return legend_below(finish(figure), ncols=4)
-
-
-def kappa_by_size(
-    curves: Mapping[str, Mapping[str, np.ndarray]], floors: Mapping[str, np.ndarray]
-) -> Figure:
-    """Notebook 07: κ over seeds if each seed keeps its k most important heads, for every k.
-
-    curves: {task: {estimator: κ, float [heads + 1]}}.
-    floors: {task: the 95th percentile of κ of random masks of each size, float [heads + 1]}.
-    """
-    figure, panels = panels_of(len(curves), 3.6, 2.7)
-    for axes, (task, lines) in zip(panels, curves.items(), strict=True):
-        sizes = np.arange(len(floors[task]))
-        chance: dict[str, Any] = {
-            "color": "0.85",
-            "label": "95 % of random masks are below its top",
-        }
-        axes.fill_between(sizes, 0, floors[task], **chance)
-        axes.axhline(0, color="0.3", linewidth=0.8)
-        for name, kappas in lines.items():
-            style: dict[str, Any] = {
-                "color": ESTIMATOR_COLOURS[name],
-                "linestyle": ESTIMATOR_LINES[name],
-            }
-            axes.plot(sizes, kappas, **style, linewidth=1.3, label=name)
-        axes.set_title(task, fontsize=9)
-        axes.set(xlabel="heads kept by each seed", ylabel="Fleiss' κ over seeds", ylim=(-0.3, 1.02))
-    return legend_below(finish(figure), ncols=4)
 
 
 def maps(rows: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:

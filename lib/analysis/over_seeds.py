@@ -1,0 +1,173 @@
+"""Bring the studies of a task's seeds together: what notebook 07 makes of what 03 stored.
+
+    reliable   two samples of rows put the units of one model in the same order
+    valid      the order is that of what removing each unit alone does
+    useful     the k best units score well on rows that chose nothing
+    stable     two seeds keep the same units
+
+Ours; the paper has none of it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import StringIO
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from lib.analysis import agreement
+from lib.analysis.estimation import TRUTHS, validity
+from lib.analysis.order import over_rows, same_order
+from lib.artefacts.store import Place
+from lib.pruning.importance import ESTIMATORS, Estimator, Importance, importance, normalise
+from lib.tickets.finetuned import halves
+
+
+@dataclass(frozen=True)
+class Studied:
+    """What notebook 03 measured of one task, seed by seed.
+
+    gradients, token_sums: float [rows, units] of the full models, on all dev rows
+    changes: Δ [rows, units], on the rows that choose; nan for units that were not removed
+    useful: columns of `scores_by_size`, and seed
+    halves: a row for each seed and estimator: sizes and scores of the search on one half
+    """
+
+    layers: int
+    heads: int
+    gradients: list[np.ndarray]
+    token_sums: list[np.ndarray]
+    changes: list[np.ndarray]
+    useful: pd.DataFrame
+    halves: pd.DataFrame
+
+    def rows(self, estimator: Estimator) -> list[np.ndarray]:
+        """What the estimator reduces, for each seed."""
+        return self.token_sums if estimator == "token" else self.gradients
+
+    @property
+    def choosing(self) -> np.ndarray:
+        """The indices of the rows that choose."""
+        return halves(len(self.gradients[0]))[0]
+
+    def importances(self, estimator: Estimator) -> list[Importance]:
+        """The importance of each seed's units from all rows, heads ℓ2-normalised."""
+        return [
+            normalise(importance(part, self.layers, self.heads, estimator))
+            for part in self.rows(estimator)
+        ]
+
+
+def gather(places: Sequence[Place]) -> Studied:
+    """Load what notebook 03 stored for the seeds of one task."""
+    layers, heads = places[0].load("joint_head_mask.npy").shape
+    useful, searches = [], []
+    for place in places:
+        seed = place.seed
+        useful.append(pd.read_csv(StringIO(place.load("useful.csv"))).assign(seed=seed))
+        for name, line in place.load("halves.json").items():
+            searches.append({"seed": seed, "estimator": name, **line})
+    arrays = {
+        name: [place.load(f"{file}.npy").astype(np.float32) for place in places]
+        for name, file in (
+            ("gradients", "gradients"),
+            ("token_sums", "token_sums"),
+            ("changes", "removal"),
+        )  # fmt: skip
+    }
+    return Studied(layers, heads, **arrays, useful=pd.concat(useful), halves=pd.DataFrame(searches))
+
+
+def reliability_by_rows(of: Studied, draws: int = 20) -> pd.DataFrame:
+    """Compute ρ of two samples of rows for the heads of one model: the mean over seeds.
+
+    Returns a row for each number of rows in a sample, 16 and its doubles and half of all; a column
+    for each estimator.
+    """
+    half = len(of.gradients[0]) // 2
+    samples = [16 * 2**n for n in range(20) if 16 * 2**n < 0.8 * half] + [half]
+    table = {
+        name: [
+            np.mean([
+                same_order([part], of.layers, of.heads, name, rows, draws=draws).other_rows.heads
+                for part in of.rows(name)
+            ])
+            for rows in samples
+        ]
+        for name in ESTIMATORS
+    }  # fmt: skip
+    return pd.DataFrame(table, index=samples)
+
+
+def validity_over_seeds(of: Studied, draws: int = 200) -> pd.DataFrame:
+    """Correlate each estimator with what removing a unit does: the mean over seeds, and its interval.
+
+    Importance and truth are of the same rows, which are drawn anew together.
+    Returns columns estimator, units, truth, ρ, low, high; 95 % over rows.
+    """
+    lines, chosen = [], of.choosing
+    for name in ESTIMATORS:
+        parts = list(zip((part[chosen] for part in of.rows(name)), of.changes, strict=True))
+
+        def mean_over_seeds(rows: np.ndarray, name=name, parts=parts) -> np.ndarray:
+            return np.mean(
+                [validity(g[rows], d[rows], of.layers, of.heads, name) for g, d in parts], axis=0
+            )
+
+        found = over_rows(mean_over_seeds, len(chosen), draws=draws)
+        for i, units in enumerate(("heads", "MLPs")):
+            for j, truth in enumerate(TRUTHS):
+                lines.append((name, units, truth, *found[:, i, j]))
+    return pd.DataFrame(lines, columns=["estimator", "units", "truth", "ρ", "low", "high"])
+
+
+def kappas(of: Studied, units: Literal["heads", "MLPs"]) -> dict[str, np.ndarray]:
+    """Compute κ over seeds at equal sizes, for each estimator: {name: float [units + 1]}."""
+    stacks = {
+        name: np.stack(
+            [one.heads if units == "heads" else one.mlps for one in of.importances(name)]
+        )
+        for name in ESTIMATORS
+    }
+    return {name: agreement.kappa_by_size(stack) for name, stack in stacks.items()}
+
+
+def kappa_at_half(of: Studied, estimator: Estimator, draws: int = 200) -> np.ndarray:
+    """Compute κ over seeds where each keeps half of its heads: [value, low, high], 95 % over rows."""
+
+    def at_half(rows: np.ndarray) -> np.ndarray:
+        heads = [
+            normalise(importance(part[rows], of.layers, of.heads, estimator)).heads
+            for part in of.rows(estimator)
+        ]
+        return agreement.kappa_by_size(np.stack(heads))[of.layers * of.heads // 2]
+
+    return over_rows(at_half, len(of.gradients[0]), draws=draws)
+
+
+def at_size(of: Studied, ranking: str, kept: int, units: str = "heads") -> pd.Series:
+    """Select the scores of a ranking's k best units, by seed; "random" is the mean of the draws."""
+    table = of.useful[(of.useful["units"] == units) & (of.useful["kept"] == kept)]
+    named = (
+        table["ranking"].str.startswith("random")
+        if ranking == "random"
+        else (table["ranking"] == ranking)
+    )
+    return table[named].groupby("seed")["score"].mean()
+
+
+def random_band(of: Studied, units: str = "heads") -> pd.DataFrame:
+    """Summarise the random orders of all seeds: columns mean, low, high; a row for each size."""
+    table = of.useful[of.useful["ranking"].str.startswith("random") & (of.useful["units"] == units)]
+    by_size = table.groupby("kept")["score"]
+    return pd.DataFrame(
+        {"mean": by_size.mean(), "low": by_size.quantile(0.025), "high": by_size.quantile(0.975)}
+    )
+
+
+def curves(of: Studied, names: Sequence[str], units: str = "heads") -> pd.DataFrame:
+    """Average the scores over seeds: a row for each size, a column for each of these rankings."""
+    table = of.useful[of.useful["units"] == units]
+    means = table.groupby(["kept", "ranking"])["score"].mean().unstack()
+    return means[[name for name in names if name in means.columns]]

@@ -1,0 +1,174 @@
+"""Notebook 07: the estimators of importance, by four questions."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lib.show.plots.style import finish, legend_below, panels_of
+
+# Okabe and Ito's colours, which the colour-blind can tell apart; lines differ in their dashes, too.
+STYLES: dict[str, dict[str, Any]] = {
+    "example": {"color": "#0072b2", "linestyle": "-"},
+    "example_squared": {"color": "#56b4e9", "linestyle": (0, (5, 1))},
+    "token": {"color": "#009e73", "linestyle": (0, (1, 1))},
+    "batch": {"color": "#e69f00", "linestyle": "--"},
+    "batch_squared": {"color": "#b8860b", "linestyle": (0, (3, 1, 1, 1, 1, 1))},
+    "running": {"color": "#d55e00", "linestyle": "-."},
+    "signed": {"color": "#cc79a7", "linestyle": (0, (5, 2, 1, 2))},
+    "removal, net": {"color": "0.45", "linestyle": "--"},
+    "removal, moved": {"color": "0.0", "linestyle": ":"},
+}
+
+
+def _line(name: str) -> dict[str, Any]:
+    """The style of an estimator; one measured again "in steps" has its estimator's, with dots."""
+    known = STYLES[name.removesuffix(", in steps")]
+    return {**known, "marker": "o", "markersize": 3} if name.endswith("in steps") else known
+
+
+def reliability(curves: Mapping[str, pd.DataFrame], names: Mapping[str, str]) -> Figure:
+    """Draw how alike two samples of rows put the heads of one model in order, by sample size.
+
+    curves: {task: ρ, a row for each number of examples in a sample, a column for each estimator}
+    names: {estimator: its formula}
+    """
+    figure, panels = panels_of(len(curves), 3.4, 2.7)
+    for axes, (task, table) in zip(panels, curves.items(), strict=True):
+        for name in table.columns:
+            axes.plot(table.index, table[name], **_line(name), linewidth=1.4, label=names[name])
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(table.index, [str(rows) for rows in table.index])
+        axes.minorticks_off()
+        axes.set_title(task, fontsize=10)
+        axes.set(xlabel="examples in each sample", ylim=(min(0, table.min(axis=None)) - 0.05, 1.03))
+    panels[0].set_ylabel("Spearman's ρ of two samples,\none model, heads")
+    return legend_below(finish(figure), ncols=4)
+
+
+def validity(table: pd.DataFrame, names: Mapping[str, str]) -> Figure:
+    """Draw how well each estimator predicts what removing a unit alone does.
+
+    table: columns task, estimator, units, truth, ρ, low, high; the mean over seeds of a task and
+        its 95 % interval over examples
+    names: {estimator: its formula}
+    """
+    titles = {"net": "… does to the mean loss, E Δ", "moved": "… moves answers, E|Δ|"}
+    kinds = [(units, truth) for units in ("heads", "MLPs") for truth in titles]
+    kinds = [
+        kind for kind in kinds if table.set_index(["units", "truth"])["ρ"].get(kind) is not None
+    ]
+    figure, grid = plt.subplots(
+        2, 2, figsize=(9.5, 1.2 + 0.62 * len(names)), sharex=True, sharey=True, squeeze=False
+    )
+    tasks = list(table["task"].unique())
+    markers, offsets = "osD^vP*Xh", np.linspace(0.3, -0.3, max(len(tasks), 2))
+    heights = {name: len(names) - place for place, name in enumerate(names)}
+    for axes, (units, truth) in zip(grid.ravel(), kinds, strict=False):
+        part = table[(table["units"] == units) & (table["truth"] == truth)]
+        for place, task in enumerate(tasks):
+            of_task = part[part["task"] == task]
+            y = of_task["estimator"].map(heights) + offsets[place]
+            colour = plt.get_cmap("cividis")(0.08 + 0.8 * place / max(len(tasks) - 1, 1))
+            axes.hlines(y, of_task["low"], of_task["high"], color=colour, linewidth=1.3)
+            axes.scatter(of_task["ρ"], y, color=colour, marker=markers[place], s=20, label=task)
+        axes.axvline(0, color="0.3", linewidth=0.8)
+        axes.set_title(f"{units}: what removing one {titles[truth]}", fontsize=10)
+        axes.set(xlim=(-1.05, 1.05))
+        axes.set_yticks(list(heights.values()), [names[name] for name in heights], fontsize=9)
+    for axes in grid[-1]:
+        axes.set_xlabel("Spearman's ρ over units")
+    return legend_below(finish(figure), ncols=len(tasks))
+
+
+def usefulness(
+    curves: Mapping[str, pd.DataFrame],
+    random: Mapping[str, pd.DataFrame],
+    majority: Mapping[str, float],
+    names: Mapping[str, str],
+    labels: tuple[str, Mapping[str, str]],
+) -> Figure:
+    """Draw the score of the k best units, on examples that chose nothing.
+
+    curves: {task: score, mean over seeds; a row for each k, a column for each ranking}
+    random: {task: columns mean, low, high, a row for each k: random orders}
+    majority: {task: the score of the most frequent answer, or nan}
+    names: {ranking: its label}
+    labels: (of the x axis, {task: the metric})
+    """
+    figure, panels = panels_of(len(curves), 4.6, 3.1, columns=2)
+    for axes, (task, table) in zip(panels, curves.items(), strict=True):
+        band = random[task]
+        style: dict[str, Any] = {"color": "0.87", "label": "random orders: mean and 95 % of them"}
+        axes.fill_between(band.index, band["low"], band["high"], **style)
+        axes.plot(band.index, band["mean"], color="0.6", linewidth=1)
+        axes.axhline(majority[task], color="0.4", linewidth=0.8, linestyle=":")
+        for name in table.columns:
+            axes.plot(table.index, table[name], **_line(name), linewidth=1.4, label=names[name])
+        axes.set_title(task, fontsize=10)
+        axes.set(xlabel=labels[0], ylabel=f"{labels[1][task]}, other half of dev")
+    return legend_below(finish(figure), ncols=3)
+
+
+def reasons(table: pd.DataFrame, names: Mapping[str, str]) -> Figure:
+    """Draw how far two orders of heads agree: other examples, another seed, and both.
+
+    table: columns task, estimator, other rows, other seed, both (ρ)
+    names: {estimator: its formula}
+    """
+    tasks = list(table["task"].unique())
+    figure, panels = panels_of(len(tasks), 3.1, 0.9 + 0.34 * len(names))
+    marks = {
+        "other rows": ("o", "#0072b2", "same model, other examples"),
+        "other seed": ("s", "#e69f00", "another seed, same examples"),
+        "both": ("D", "#d55e00", "another seed, other examples"),
+    }
+    heights = {name: len(names) - place for place, name in enumerate(names)}
+    for number, (axes, task) in enumerate(zip(panels, tasks, strict=True)):
+        part = table[table["task"] == task]
+        y = part["estimator"].map(heights)
+        axes.hlines(y, part["both"], part["other rows"], color="0.8", linewidth=2)
+        for column, (marker, colour, label) in marks.items():
+            axes.scatter(part[column], y, marker=marker, color=colour, s=22, label=label, zorder=3)
+        axes.axvline(0, color="0.3", linewidth=0.8)
+        axes.set_title(task, fontsize=10)
+        axes.set(xlim=(-0.3, 1.05), xlabel="Spearman's ρ over heads")
+        shown = [names[name] for name in heights] if number % 3 == 0 else [""] * len(heights)
+        axes.set_yticks(list(heights.values()), shown, fontsize=9)
+    return legend_below(finish(figure), ncols=3)
+
+
+def kappa_by_size(
+    curves: Mapping[str, Mapping[str, np.ndarray]],
+    floors: Mapping[str, np.ndarray],
+    names: Mapping[str, str],
+    units: str,
+) -> Figure:
+    """Draw κ over seeds if each seed keeps its k most important units, for every k.
+
+    curves: {task: {estimator: κ, float [units + 1]}}
+    floors: {task: the 95th percentile of κ of random masks of each size, float [units + 1]}
+    names: {estimator: its formula}
+    units: what is kept, for the axis
+    """
+    figure, panels = panels_of(len(curves), 3.4, 2.7)
+    for axes, (task, lines) in zip(panels, curves.items(), strict=True):
+        sizes = np.arange(len(floors[task]))
+        style: dict[str, Any] = {"color": "0.87", "label": "95 % of random masks are below its top"}
+        axes.fill_between(sizes, 0, floors[task], **style)
+        axes.axhline(0, color="0.3", linewidth=0.8)
+        for name, kappas in lines.items():
+            axes.plot(sizes, kappas, **_line(name), linewidth=1.4, label=names[name])
+        axes.set_title(task, fontsize=10)
+        axes.set(xlabel=f"{units} kept by each seed", ylim=(-0.4, 1.03))
+    panels[0].set_ylabel("Fleiss' κ over seeds")
+    return legend_below(finish(figure), ncols=4)
+
+
+def shown_first(names: Sequence[str]) -> list[str]:
+    """Put rankings into the order of STYLES, as legends list them."""
+    order = list(STYLES)
+    return sorted(names, key=lambda name: (order.index(name.removesuffix(", in steps")), name))
