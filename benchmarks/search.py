@@ -121,9 +121,7 @@ def compare_importance_passes(task: str, subject: FineTuned) -> Iterator[Claim]:
         "one example at a time",
         measure,
         lambda: one_by_one(subject),
-        same=lambda ours, theirs: np.allclose(
-            example(ours), example(theirs), rtol=1e-2, atol=1e-5
-        ),
+        same=lambda ours, theirs: np.allclose(example(ours), example(theirs), rtol=1e-2, atol=1e-5),
         wanted=1.5,
         warm=True,
     )

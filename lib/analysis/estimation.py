@@ -4,11 +4,12 @@
     useful   the k best units score well on rows that chose nothing
 
 rows: float [rows, layers·heads + layers], what an estimator reduces: `Measurement.rows_for`.
-`order` asks whether the order is reliable, `over_seeds` whether other seeds find the same. Ours; the
-paper has none of it.
+`order` asks whether the order is reliable, `over_seeds` whether other seeds find the same. Ours;
+the paper has none of it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import field
 from typing import Annotated, Literal
 
 import numpy as np
@@ -35,6 +36,10 @@ from lib.tickets.finetuned import FineTuned
 TRUTHS = ("net", "moved")  # what removing a unit alone does: E Δ and E|Δ|, `removal.Effect`
 
 
+def _the_papers() -> list[Estimator]:
+    return ["example"]
+
+
 @strict
 class Study:
     """How much of a model notebook 03 studies; the more, the longer it takes.
@@ -42,13 +47,14 @@ class Study:
     removal: whose units are removed alone: those of "all" layers, of the "last" one, of "none"
     sizes: at how many numbers of units, evenly spaced between none and all, subnetworks are scored
     draws: how many random orders they are compared with
-    searches: the estimators with which a joint search chooses on one half of the dev rows
+    searches: the estimators with which a joint search chooses on one half of the dev rows, and
+        which are also ranked by in steps, and without normalising
     """
 
     removal: Literal["all", "last", "none"] = "last"
     sizes: Annotated[int, Field(ge=0)] = 1
     draws: Annotated[int, Field(ge=0)] = 2
-    searches: list[Estimator] = Field(default_factory=lambda: ["example"])
+    searches: list[Estimator] = field(default_factory=_the_papers)
 
 
 # --- valid ----------------------------------------------------------------------------------------
@@ -85,9 +91,8 @@ def removed(
     found = removal.effect(removal.loss_changes(logits, subject.dev.labels))
 
     def score_changes(rows: np.ndarray) -> np.ndarray:
-        scores = [
-            glue.score(subject.task, o[rows], subject.dev.labels[rows], stsb_score) for o in logits
-        ]
+        labels = subject.dev.labels[rows]
+        scores = [glue.score(subject.task, one[rows], labels, stsb_score) for one in logits]
         return np.array(scores[:-1]) - scores[-1]
 
     everywhere = np.arange(len(subject.dev))
@@ -109,19 +114,23 @@ def rankings(
     token_sums: np.ndarray,
     changes: np.ndarray | None,
     full: Mask,
+    plain: Sequence[Estimator],
     draws: int,
     seed: int,
 ) -> dict[str, Importance]:
     """Put the units of a model in order in many ways: {name: a value for each unit}.
 
-    Each estimator with ℓ2-normalised heads, and as it is (", not normalised"); what removing a unit
-    alone does to the loss ("removal, net", "removal, moved"), unless changes is None; random orders.
+    Each estimator with ℓ2-normalised heads; what removing a unit alone does to the loss ("removal,
+    net", "removal, moved"), unless changes is None; and random orders ("random 1", …).
     gradients, token_sums, changes: [rows, units], of the rows that choose
+    plain: the estimators to rank by also as they are ("example, not normalised")
     """
     (layers, heads), found = full.heads.shape, {}
     for name in ESTIMATORS:
         raw = importance(token_sums if name == "token" else gradients, layers, heads, name)
-        found |= {name: normalise(raw), f"{name}, not normalised": raw}
+        found[name] = normalise(raw)
+        if name in plain:
+            found[f"{name}, not normalised"] = raw
     if changes is not None:
         effect = removal.effect(changes)
         for truth, values in zip(TRUTHS, (effect.net, effect.moved), strict=True):
@@ -129,9 +138,8 @@ def rankings(
             found[f"removal, {truth}"] = Importance(of_heads, values[layers * heads :])
     for number in range(draws):
         draw = np.random.default_rng([seed, number])
-        found[f"random {number + 1}"] = Importance(
-            draw.random((layers, heads)), draw.random(layers)
-        )
+        values = Importance(draw.random((layers, heads)), draw.random(layers))
+        found[f"random {number + 1}"] = values
     return found
 
 

@@ -15,12 +15,16 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+from scipy.stats import ttest_1samp
 
 from lib.analysis import agreement
 from lib.analysis.estimation import TRUTHS, validity
 from lib.analysis.order import over_rows, same_order
+from lib.analysis.survival import stack
 from lib.artefacts.store import Place
+from lib.paper.tables import LEAST_SEEDS, interval, interval_text
 from lib.pruning.importance import ESTIMATORS, Estimator, Importance, importance, normalise
+from lib.pruning.search import Structured
 from lib.tickets.finetuned import halves
 
 
@@ -47,6 +51,11 @@ class Studied:
         return self.token_sums if estimator == "token" else self.gradients
 
     @property
+    def half(self) -> int:
+        """Half of the heads."""
+        return round(self.layers * self.heads / 2)
+
+    @property
     def choosing(self) -> np.ndarray:
         """The indices of the rows that choose."""
         return halves(len(self.gradients[0]))[0]
@@ -68,15 +77,13 @@ def gather(places: Sequence[Place]) -> Studied:
         useful.append(pd.read_csv(StringIO(place.load("useful.csv"))).assign(seed=seed))
         for name, line in place.load("halves.json").items():
             searches.append({"seed": seed, "estimator": name, **line})
+    files = {"gradients": "gradients", "token_sums": "token_sums", "changes": "removal"}
     arrays = {
         name: [place.load(f"{file}.npy").astype(np.float32) for place in places]
-        for name, file in (
-            ("gradients", "gradients"),
-            ("token_sums", "token_sums"),
-            ("changes", "removal"),
-        )  # fmt: skip
+        for name, file in files.items()
     }
-    return Studied(layers, heads, **arrays, useful=pd.concat(useful), halves=pd.DataFrame(searches))
+    scores, found = pd.concat(useful), pd.DataFrame(searches)
+    return Studied(layers, heads, **arrays, useful=scores, halves=found)
 
 
 def reliability_by_rows(of: Studied, draws: int = 20) -> pd.DataFrame:
@@ -101,7 +108,7 @@ def reliability_by_rows(of: Studied, draws: int = 20) -> pd.DataFrame:
 
 
 def validity_over_seeds(of: Studied, draws: int = 200) -> pd.DataFrame:
-    """Correlate each estimator with what removing a unit does: the mean over seeds, and its interval.
+    """Correlate each estimator with what removing a unit does: mean over seeds, and its interval.
 
     Importance and truth are of the same rows, which are drawn anew together.
     Returns columns estimator, units, truth, ρ, low, high; 95 % over rows.
@@ -122,26 +129,25 @@ def validity_over_seeds(of: Studied, draws: int = 200) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["estimator", "units", "truth", "ρ", "low", "high"])
 
 
-def kappas(of: Studied, units: Literal["heads", "MLPs"]) -> dict[str, np.ndarray]:
+def kappas_of(of: Studied, units: Literal["heads", "MLPs"]) -> dict[str, np.ndarray]:
     """Compute κ over seeds at equal sizes, for each estimator: {name: float [units + 1]}."""
-    stacks = {
-        name: np.stack(
-            [one.heads if units == "heads" else one.mlps for one in of.importances(name)]
-        )
-        for name in ESTIMATORS
-    }
-    return {name: agreement.kappa_by_size(stack) for name, stack in stacks.items()}
+    found = {}
+    for name in ESTIMATORS:
+        seeds = of.importances(name)
+        stack = np.stack([one.heads if units == "heads" else one.mlps for one in seeds])
+        found[name] = agreement.kappa_by_size(stack)
+    return found
 
 
 def kappa_at_half(of: Studied, estimator: Estimator, draws: int = 200) -> np.ndarray:
-    """Compute κ over seeds where each keeps half of its heads: [value, low, high], 95 % over rows."""
+    """Compute κ over seeds if each keeps half of its heads: [value, low, high], 95 % over rows."""
 
     def at_half(rows: np.ndarray) -> np.ndarray:
         heads = [
             normalise(importance(part[rows], of.layers, of.heads, estimator)).heads
             for part in of.rows(estimator)
         ]
-        return agreement.kappa_by_size(np.stack(heads))[of.layers * of.heads // 2]
+        return agreement.kappa_by_size(np.stack(heads))[of.half]
 
     return over_rows(at_half, len(of.gradients[0]), draws=draws)
 
@@ -171,3 +177,103 @@ def curves(of: Studied, names: Sequence[str], units: str = "heads") -> pd.DataFr
     table = of.useful[of.useful["units"] == units]
     means = table.groupby(["kept", "ranking"])["score"].mean().unstack()
     return means[[name for name in names if name in means.columns]]
+
+
+def reasons(of: Studied) -> pd.DataFrame:
+    """Tell noise from another order: columns estimator, other rows, other seed, both; ρ of heads.
+
+    See `order.SameOrder`.
+    """
+    lines = []
+    for name in ESTIMATORS:
+        found = same_order(of.rows(name), of.layers, of.heads, name)
+        lines.append((name, *(getattr(found, kind).heads for kind in found._fields)))
+    return pd.DataFrame(lines, columns=["estimator", "other rows", "other seed", "both"])
+
+
+def searches_and_rankings(of: Studied, places: Sequence[Place]) -> pd.DataFrame:
+    """Compare the κ of whole searches with that of masks of the same sizes, taken at once.
+
+    places: notebook 03's, in the order of the seeds
+    Returns a row for each estimator with which a joint search was done on all dev rows.
+    """
+    made = places[0].provenance("joint_trail.safetensors")
+    assert made is not None, "notebook 03 always makes it"
+    own, lines = Structured(**made["parameters"]["structured"]).estimator, []
+    for name in ESTIMATORS:
+        mode = "joint" if name == own else name
+        if all(place.has(f"{mode}_head_mask.npy") for place in places):
+            masks, _ = stack(places, mode)
+            ranks = [np.argsort(np.argsort(-one.heads, axis=None)) for one in of.importances(name)]
+            at_once = [rank < mask.sum() for rank, mask in zip(ranks, masks, strict=True)]
+            sizes = " ".join(str(mask.sum()) for mask in masks)
+            kappas = agreement.fleiss_kappa(masks), agreement.fleiss_kappa(np.stack(at_once))
+            lines.append((name, sizes, *kappas))
+    columns = ["estimator", "heads kept by each seed", "κ of the search", "κ at once"]
+    return pd.DataFrame(lines, columns=columns)
+
+
+def answers(of: Studied, reliable: pd.DataFrame, valid: pd.DataFrame) -> pd.DataFrame:
+    """Bring the four answers for heads together, with intervals: a row for each estimator.
+
+    reliable, valid: of `reliability_by_rows` and `validity_over_seeds`
+    """
+
+    def text(value: float, low: float, high: float) -> str:
+        return f"{value:.2f} [{low:.2f}, {high:.2f}]"
+
+    half, truths = of.half, valid.set_index(["estimator", "units", "truth"])
+    random, lines = at_size(of, "random", half), {}
+    for name, (_, formula) in ESTIMATORS.items():
+        gain = at_size(of, name, half) - random
+        lines[formula] = {
+            "reliable: ρ of two halves": f"{reliable[name].iloc[-1]:.2f}",
+            "valid: ρ with E Δ": text(*truths.loc[(name, "heads", "net")]),
+            "valid: ρ with E|Δ|": text(*truths.loc[(name, "heads", "moved")]),
+            "useful: score at half": f"{gain.mean():+.2f}, {interval_text(gain)}",
+            "stable: κ at half": text(*kappa_at_half(of, name)),
+        }
+    return pd.DataFrame(lines).T.rename_axis("estimator")
+
+
+def differences(of: Studied, why: pd.DataFrame, valid: pd.DataFrame) -> dict[str, float]:
+    """Compute the comparisons A to J of notebook 07 for one task.
+
+    why, valid: of `reasons` and `validity_over_seeds`
+    """
+    half, orders = of.half, why.set_index("estimator")
+    rho = valid[valid["units"] == "heads"].set_index(["truth", "estimator"])["ρ"]
+    plain, random, net = "example, not normalised", "random", "removal, net"
+    names = ("example", "running", "signed", plain, random, net)
+    score = {name: at_size(of, name, half).mean() for name in names}
+    kappa = {name: kappas[half] for name, kappas in kappas_of(of, "heads").items()}
+    return {
+        "A": orders["other rows"]["example"] - orders["other rows"]["running"],
+        "B": rho["moved", "example"] - rho["moved", "running"],
+        "C": rho["net", "signed"] - rho["net", "example"],
+        "D": score["example"] - score["running"],
+        "E": score["example"] - score[random],
+        "F": score["signed"] - score[random],
+        "G": score[net] - score[random],
+        "H": score["example"] - score[plain],
+        "I": kappa["example"] - kappa["running"],
+        "J": orders["other rows"]["example"] - orders["both"]["example"],
+    }
+
+
+def decisions(differences: pd.DataFrame) -> pd.DataFrame:
+    """Judge comparisons with the tasks as the sample.
+
+    differences: a row for each comparison, a column for each task
+    Returns the columns, and mean, 95 % interval (Student's t over tasks), p, p (Holm), and answer:
+    "above 0", "below 0" or "not decided". The interval and p are nan for fewer than three tasks.
+    """
+    intervals = [interval(values) for values in differences.to_numpy()]
+    low, high = np.reshape(intervals, (-1, 2)).T
+    p = ttest_1samp(differences, 0, axis=1).pvalue if differences.shape[1] >= LEAST_SEEDS else low
+    answer = np.select([low > 0, high < 0], ["above 0", "below 0"], "not decided")
+    return differences.round(3).assign(**{
+        "mean": differences.mean(axis=1).round(3),
+        "95 % interval": [f"{a:+.3f} to {b:+.3f}" if np.isfinite(a) else "–" for a, b in intervals],
+        "p": np.round(p, 4), "p (Holm)": agreement.holm(p).round(4), "answer": answer,
+    })  # fmt: skip

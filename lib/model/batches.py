@@ -46,12 +46,11 @@ class Encoded:
 
     def take(self, rows: Sequence[int] | np.ndarray) -> "Encoded":
         """Return only these rows, in this order."""
-        spans = [
-            np.arange(self._starts[row], self._starts[row] + self.lengths[row]) for row in rows
-        ]
-        tokens = torch.from_numpy(np.concatenate(spans))
-        picked = {n: values[tokens.to(values.device)] for n, values in self.tokens.items()}
         chosen = np.asarray(rows)
+        begins, ends = self._starts[chosen], self._starts[chosen] + self.lengths[chosen]
+        places = np.concatenate([np.arange(*span) for span in zip(begins, ends, strict=True)])
+        tokens = torch.from_numpy(places)
+        picked = {n: values[tokens.to(values.device)] for n, values in self.tokens.items()}
         return replace(
             self, tokens=picked, lengths=self.lengths[chosen], labels=self.labels[chosen]
         )

@@ -8,20 +8,12 @@ from lib.pruning.importance import ESTIMATORS, Importance
 from lib.pruning.masks import Mask
 from lib.tickets.finetuned import FineTuned
 
-LAYERS, HEADS = 6, 4
-SHAPE = (LAYERS, HEADS)
+SHAPE = (6, 4)
 
 
-def _random_signs(count=512, seed=0, scale=None):
-    """Gradients whose sizes differ between units and whose signs are random: their mean is noise."""
-    draw = np.random.default_rng(seed)
-    scale = draw.uniform(0.5, 2, 30) if scale is None else scale
-    return draw.normal(size=(count, 30)) * scale
-
-
-def test_each_truth_is_predicted_by_its_own_estimator():
+def test_each_truth_is_predicted_by_its_own_estimator(random_signs):
     """Δ = −g, as if the loss were linear in every gate."""
-    gradients = _random_signs(200) + np.random.default_rng(1).normal(0, 0.5, 30)
+    gradients = random_signs(200) + np.random.default_rng(1).normal(0, 0.5, 30)
     by_size = estimation.validity(gradients, -gradients, *SHAPE, "example")
     by_sign = estimation.validity(gradients, -gradients, *SHAPE, "signed")
     assert np.allclose(by_size[:, 1], 1) and np.allclose(by_sign[:, 0], 1)

@@ -5,19 +5,11 @@ import pytest
 
 from lib.analysis import order
 
-LAYERS, HEADS = 6, 4
-SHAPE = (LAYERS, HEADS)
+SHAPE = (6, 4)
 
 
-def _random_signs(count=512, seed=0, scale=None):
-    """Gradients whose sizes differ between units and whose signs are random: their mean is noise."""
-    draw = np.random.default_rng(seed)
-    scale = draw.uniform(0.5, 2, 30) if scale is None else scale
-    return draw.normal(size=(count, 30)) * scale
-
-
-def test_other_rows_is_low_for_an_estimator_whose_signs_cancel():
-    gradients = _random_signs()
+def test_other_rows_is_low_for_an_estimator_whose_signs_cancel(random_signs):
+    gradients = random_signs()
     exact = order.same_order([gradients], *SHAPE, "example").other_rows.heads
     cancelling = order.same_order([gradients], *SHAPE, "running").other_rows.heads
     assert exact > 0.9 > 0.6 > cancelling
@@ -25,8 +17,8 @@ def test_other_rows_is_low_for_an_estimator_whose_signs_cancel():
     assert np.isnan(constant).all(), "equal units have no order, and one seed has no other"
 
 
-def test_more_rows_are_more_reliable():
-    gradients = _random_signs(2048)
+def test_more_rows_are_more_reliable(random_signs):
+    gradients = random_signs(2048)
     few, many = (
         order.same_order([gradients], *SHAPE, "example", sample).other_rows.heads
         for sample in (16, 1024)
@@ -36,19 +28,19 @@ def test_more_rows_are_more_reliable():
         order.same_order([gradients], *SHAPE, "example", 1025)
 
 
-def test_noise_and_another_order_are_told_apart():
+def test_noise_and_another_order_are_told_apart(random_signs):
     scale = np.random.default_rng(0).uniform(0.5, 2, 30)
-    same = [_random_signs(64, seed, scale) for seed in range(3)]
+    same = [random_signs(64, seed, scale) for seed in range(3)]
     found = order.same_order(same, *SHAPE, "example")
     assert found.both.heads == pytest.approx(found.other_rows.heads, abs=0.1), "noise alone"
     assert found.other_rows.heads < 0.95
-    differ = [_random_signs(4096, seed) for seed in range(3)]
+    differ = [random_signs(4096, seed) for seed in range(3)]
     found = order.same_order(differ, *SHAPE, "example", draws=10)
     assert found.other_rows.heads > 0.95 and abs(found.both.heads) < 0.5, "another order"
 
 
-def test_noise_that_seeds_share_counts_as_agreement_only_on_the_same_rows():
-    shared = _random_signs(64, scale=np.ones(30))
+def test_noise_that_seeds_share_counts_as_agreement_only_on_the_same_rows(random_signs):
+    shared = random_signs(64, scale=np.ones(30))
     found = order.same_order([shared, shared + 1e-6], *SHAPE, "example")
     assert found.other_seed.heads > 0.99 and abs(found.both.heads) < 0.3
 

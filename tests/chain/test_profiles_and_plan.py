@@ -102,7 +102,7 @@ def test_every_job_in_a_plan_comes_after_the_jobs_that_it_reads(outputs):
     for position, job in enumerate(plan):
         assert all(plan.index(read) < position for read in job.reads)
         assert set(job.parameters) == set(planning.parameter_names(job.step))
-    reads = [0] * 4 + [1] * 8 + [12] + [1 + 1 + 2] * 4 + [4, 8, 8, 4]
+    reads = [0] * 4 + [1] * 8 + [12] + [1 + 1 + 2] * 4 + [8, 12, 8, 4]
     assert [len(job.reads) for job in plan] == reads
     retraining = next(job for job in plan if job.name == "05_retrain_tickets-RTE-seed_2")
     assert [read.name for read in retraining.reads] == [

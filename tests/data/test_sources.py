@@ -73,7 +73,9 @@ def test_capped_always_takes_the_same_rows():
     data = sources.rows("SST-2", ["tiny"])
     assert data.capped(100, 50) == data.capped(100, 50)
     assert (len(data.capped(100, 50).train), len(data.capped(100, 50).dev)) == (100, 50)
-    assert data.capped(None, None) == data.capped(10**6, 10**6) == data
+    assert data.capped(None, None) == data.capped(10**6, 10**6)
+    assert (data.capped(None, None).train, data.capped(None, None).dev) == (data.train, data.dev)
+    assert data.capped(100, 50).about.startswith("100 training and 50 dev rows, from template")
 
 
 def test_the_official_download_is_read_with_its_quirks(tmp_path, monkeypatch):

@@ -58,16 +58,13 @@ def validity(table: pd.DataFrame, names: Mapping[str, str]) -> Figure:
     """
     titles = {"net": "… does to the mean loss, E Δ", "moved": "… moves answers, E|Δ|"}
     kinds = [(units, truth) for units in ("heads", "MLPs") for truth in titles]
-    kinds = [
-        kind for kind in kinds if table.set_index(["units", "truth"])["ρ"].get(kind) is not None
-    ]
     figure, grid = plt.subplots(
         2, 2, figsize=(9.5, 1.2 + 0.62 * len(names)), sharex=True, sharey=True, squeeze=False
     )
     tasks = list(table["task"].unique())
     markers, offsets = "osD^vP*Xh", np.linspace(0.3, -0.3, max(len(tasks), 2))
     heights = {name: len(names) - place for place, name in enumerate(names)}
-    for axes, (units, truth) in zip(grid.ravel(), kinds, strict=False):
+    for axes, (units, truth) in zip(grid.ravel(), kinds, strict=True):
         part = table[(table["units"] == units) & (table["truth"] == truth)]
         for place, task in enumerate(tasks):
             of_task = part[part["task"] == task]
