@@ -155,9 +155,8 @@ def what_to_run(profile: Profile, console: Console) -> tuple[dict, list[str]]:
         )
     chain = {step: ("once", ()) for step in CHAIN if "masks_dir" in parameter_names(step)}
     numbers = ", ".join(step[:2] for step in chain)
-    console.print(
-        f"The masks are those in {folder}: only {numbers} run.", highlight=False, soft_wrap=True
-    )
+    where = "the paper's authors'" if folder == published.AUTHORS else f"those in {folder}"
+    console.print(f"The masks are {where}: only {numbers} run.", highlight=False, soft_wrap=True)
     return chain, masks
 
 

@@ -15,9 +15,10 @@ from benchmarks import authors
 from benchmarks.sides import Claim, compare, half_the_units, minilm, recipe, show
 from lib.model import train
 from lib.model.classifier import example_losses
-from lib.pruning import gates, importance
+from lib.pruning import gates, importance, removal
 from lib.pruning.compact import compact
 from lib.pruning.importance import batch, example
+from lib.pruning.masks import Mask
 from lib.pruning.search import Structured, by_importance
 from lib.tickets.finetuned import FineTuned
 
@@ -32,6 +33,7 @@ def claims() -> Iterator[Claim]:
     for task in TASKS:
         subject = minilm(task, 512, 64)
         yield from compare_importance_passes(task, subject)
+    yield compare_removals(subject)
     half = half_the_units()
     small = compact(subject.model, half)
 
@@ -46,6 +48,43 @@ def claims() -> Iterator[Claim]:
         predict_masked,
         same=lambda ours, theirs: np.allclose(ours, theirs, atol=1e-3),
         wanted=1.6,
+    )
+
+
+def compare_removals(subject: FineTuned) -> Claim:
+    """Compare removing each unit alone with a compact model for each, from the first layer on."""
+    full = subject.full
+    layers, heads = full.heads.shape
+
+    def one_model_each():
+        logits = np.empty(
+            (layers, heads + 1, len(subject.dev), subject.model.classifier.out_features)
+        )
+        for layer, unit in np.ndindex(layers, heads + 1):
+            kept_heads, kept_mlps = full.heads.copy(), full.mlps.copy()
+            if unit < heads:
+                kept_heads[layer, unit] = False
+            else:
+                kept_mlps[layer] = False
+            small = compact(subject.model, Mask(kept_heads, kept_mlps))
+            logits[layer, unit] = train.predict(small, subject.dev)
+        return logits
+
+    def layers_below_once():
+        found = [
+            removal.logits_without(subject.model, subject.dev, full, layer)
+            for layer in range(layers)
+        ]
+        return np.stack(found)[:, :-1]
+
+    return compare(
+        "removing each of 78 units alone",
+        "a compact model for each",
+        layers_below_once,
+        one_model_each,
+        same=lambda ours, theirs: np.allclose(ours, theirs, atol=1e-3),
+        wanted=1.5,
+        warm=True,
     )
 
 

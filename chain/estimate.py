@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 from chain.plan import Job
-from chain.probe import Speed, probe
+from chain.probe import BERT_BASE, SHAPES, Speed, probe
 from chain.profiles import Profile
 from lib.artefacts.store import Place
 from lib.data.glue import TASKS
@@ -67,8 +67,22 @@ def work(step: str, task: str | None, profile: Profile, speed: Speed) -> float:
     training = recipe.epochs * (steps * speed.step + train * tokens[0] * speed.trained_token)
     scoring = dev * tokens[1] * speed.scored_token
     searches = len(profile.modes) + len(profile.estimators) - 1 if number == "03" else 1
-    trainings, passes = TRAININGS.get(number, 0), PASSES.get(number, 0)
-    return OVERHEAD + trainings * training + passes * searches * scoring
+    trainings, passes = TRAININGS.get(number, 0), PASSES.get(number, 0) * searches
+    passes += _study(profile) if number == "03" else 0
+    return OVERHEAD + trainings * training + passes * scoring
+
+
+def _study(profile: Profile) -> float:
+    """How many passes of the whole model over dev the study of estimators takes, about.
+
+    Most of it is on one half of the rows. A removal starts at its layer: half a pass on average.
+    """
+    layers, heads, *_ = SHAPES.get(profile.encoder, BERT_BASE)
+    study, removed = profile.study, {"all": layers * (heads / 2 + 1.5), "last": heads / layers + 2}
+    rankings = 7 + len(study.searches) + study.draws
+    scored = study.sizes * (2 * rankings * 0.7 + 2 * len(study.searches))
+    searched = PASSES["03"] * len(study.searches)
+    return (removed.get(study.removal, 0) + scored + searched) / 2 + 6  # 6: gradients, token sums
 
 
 def speed(name: str, profile: Profile, workers: int, cards: int) -> Speed:

@@ -10,6 +10,8 @@ import torch
 from lib.data import sources
 from lib.model.batches import encode
 from lib.model.classifier import SentenceClassifier
+from lib.paper import authors
+from lib.paper.authors import AuthorsMasks
 
 GLUE = Path(__file__).resolve().parents[2] / "shared" / "glue"
 
@@ -57,18 +59,12 @@ def glue_dir(monkeypatch):
 
 @pytest.fixture()
 def published():
-    """Load the authors' joint masks of a task, or skip the test and say what is missing.
-
-    The fixture is a function: task → (heads [seeds, layers, heads], mlps [seeds, layers]).
-    """
-    folder = GLUE.parent / "published" / "masks" / "heads_mlps"
-    if not folder.is_dir():
-        pytest.skip(f"THE AUTHORS' MASKS ARE MISSING: there is no {folder}; nothing was checked")
+    """Load the authors' joint masks of a task: task → (heads [seeds, 12, 12], mlps [seeds, 12])."""
 
     def load(task):
-        seeds = sorted((folder / task).glob("seed_*"))
+        places = [AuthorsMasks(task, seed) for seed in authors.seeds()]
         return tuple(
-            np.stack([np.load(seed / f"{unit}_mask.npy") for seed in seeds]).astype(bool)
+            np.stack([place.load(f"joint_{unit}_mask.npy") for place in places])
             for unit in ("head", "mlp")
         )
 

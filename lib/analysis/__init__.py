@@ -1,7 +1,10 @@
 """What the masks say: which units survive, how stable that is, and what the survivors attend to.
 
 survival    in how many seeds and tasks a unit survives
-agreement   how well the masks of one task's seeds agree, and how reliable the importances are
+agreement   how well the masks of one task's seeds agree
+order       how sure the order of the units is, over examples and over seeds
+estimation  what the estimators of importance predict and are good for, on one model
+over_seeds  the same over the seeds of a task, and with the tasks as the sample
 overlap     which units two tasks share, and whether tasks form groups
 attention   attention maps of a model, raw and weighted
 patterns    a classifier of attention maps, and the labelled maps in labelled/ that test it

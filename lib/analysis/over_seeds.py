@@ -220,7 +220,7 @@ def answers(of: Studied, reliable: pd.DataFrame, valid: pd.DataFrame) -> pd.Data
     """
 
     def text(value: float, low: float, high: float) -> str:
-        return f"{value:.2f} [{low:.2f}, {high:.2f}]"
+        return "not asked" if np.isnan(value) else f"{value:.2f} [{low:.2f}, {high:.2f}]"
 
     half, truths = of.half, valid.set_index(["estimator", "units", "truth"])
     random, lines = at_size(of, "random", half), {}

@@ -5,6 +5,7 @@
 
 masks_dir is the folder `masks` of a checkout. A notebook's parameter names it, or else the variable
 MASKS_DIR. The files are not trusted: anything but a small array of plain numbers is refused.
+"authors" stands for the paper's own masks, which are in this package: `lib.paper.authors`.
 """
 
 import hashlib
@@ -17,8 +18,10 @@ from pathlib import Path
 import numpy as np
 
 from lib.artefacts.store import Place
+from lib.paper.authors import AuthorsMasks
 
 FOLDERS = {"joint": "heads_mlps", "heads": "heads", "mlps": "mlps"}
+AUTHORS = Path("authors")  # in place of a folder: the masks that are in this package
 ENCODER = "bert-base-uncased"  # the model that the authors pruned
 ABOUT = "masks published by the paper's authors, not made here"  # for captions
 LARGEST = 1_000_000  # bytes; BERT-large's importances take 3 kB
@@ -29,8 +32,13 @@ WAY_OUT = "copy it from the authors' repository again, or leave its task out"
 def masks_folder(masks_dir: str = "") -> Path | None:
     """Find the folder of published masks that masks_dir names, or else the variable MASKS_DIR.
 
-    None if neither is set. Raises ValueError if it has none of the folders in FOLDERS.
+    None if neither is set. AUTHORS, which is no folder, for "authors", unless the variable is set.
+    Raises ValueError if it has none of the folders in FOLDERS.
     """
+    if masks_dir == AUTHORS.name:
+        masks_dir = os.environ.get("MASKS_DIR", "")
+        if not masks_dir:
+            return AUTHORS
     named = masks_dir or os.environ.get("MASKS_DIR", "")
     if not named:
         return None
@@ -52,18 +60,20 @@ def masks_folder(masks_dir: str = "") -> Path | None:
 
 def find(
     profile: str, tasks: Sequence[str], seeds: Sequence[int], folder: Path | None
-) -> dict[tuple[str, int], "Place | PublishedMasks"]:
+) -> dict[tuple[str, int], "Place | PublishedMasks | AuthorsMasks"]:
     """Find the finished masks: {(task, seed): place}, without the pairs that have none.
 
     folder: from `masks_folder`; None means places of notebook 03 instead of published masks
     """
-    places = {
-        (task, seed): Place(profile, STEP, task, seed)
-        if folder is None
-        else PublishedMasks(folder, task, seed)
-        for task in tasks
-        for seed in seeds
-    }
+
+    def place(task: str, seed: int) -> "Place | PublishedMasks | AuthorsMasks":
+        if folder is None:
+            return Place(profile, STEP, task, seed)
+        if folder == AUTHORS:
+            return AuthorsMasks(task, seed)
+        return PublishedMasks(folder, task, seed)
+
+    places = {(task, seed): place(task, seed) for task in tasks for seed in seeds}
     return {pair: place for pair, place in places.items() if place.done()}
 
 

@@ -1,0 +1,131 @@
+"""Tests of what notebook 07 makes of the seeds' studies: each answer can come out either way."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib.analysis import estimation, over_seeds
+from lib.artefacts.store import Place
+from lib.pruning.importance import ESTIMATORS
+from lib.pruning.masks import Mask
+from lib.tickets.finetuned import FineTuned, halves
+
+ROWS, LAYERS, HEADS = 128, 3, 4
+
+
+def study(gradients: list[np.ndarray], changes=None, useful=None) -> over_seeds.Studied:
+    chosen = halves(ROWS)[0]
+    changes = changes or [-part[chosen] for part in gradients]
+    tokens = [np.abs(part) * 1.5 for part in gradients]
+    return over_seeds.Studied(
+        LAYERS, HEADS, gradients, tokens, changes, useful, pd.DataFrame(columns=["estimator"])
+    )
+
+
+def seeds_that_agree(scale: np.ndarray) -> list[np.ndarray]:
+    draw = np.random.default_rng(0)
+    return [draw.normal(size=(ROWS, 15)) * scale for _ in range(3)]
+
+
+@pytest.fixture()
+def alike():
+    return study(
+        seeds_that_agree(np.geomspace(0.1, 3, 15)[np.random.default_rng(1).permutation(15)])
+    )
+
+
+def test_reliability_is_a_curve_over_the_number_of_rows(alike):
+    table = over_seeds.reliability_by_rows(alike, draws=5)
+    assert table.index.tolist() == [16, 32, 64] and list(table.columns) == list(ESTIMATORS)
+    assert table["example"].iloc[-1] > 0.9 > table["signed"].iloc[-1]
+
+
+def test_validity_has_both_truths_with_intervals(alike):
+    table = over_seeds.validity_over_seeds(alike, draws=20).set_index(
+        ["estimator", "units", "truth"]
+    )
+    moved, net = (table.loc[("example", "heads", truth)] for truth in ("moved", "net"))
+    assert moved["ρ"] == pytest.approx(1) and net["ρ"] < 0.7
+    assert table.loc[("signed", "heads", "net"), "ρ"] == pytest.approx(1)
+    assert (table["low"] <= table["ρ"] + 1e-9).all() or table["ρ"].isna().any()
+
+
+def test_seeds_that_agree_and_seeds_that_do_not(alike):
+    differ = study([
+        part[:, np.random.default_rng(n).permutation(15)] for n, part in enumerate(alike.gradients)
+    ])  # fmt: skip
+    for one, agree in ((alike, True), (differ, False)):
+        kappa, low, high = over_seeds.kappa_at_half(one, "example", draws=20)
+        assert low <= kappa <= high and (kappa > 0.4) == agree
+        assert over_seeds.kappas_of(one, "heads")["example"][one.half] == kappa
+        why = over_seeds.reasons(one).set_index("estimator").loc["example"]
+        assert why["other rows"] > 0.8 and (why["both"] > 0.8) == agree
+
+
+def test_scores_are_read_by_ranking_and_size():
+    at_half = {"example": 0.8, "random 1": 0.6, "random 2": 0.7}
+    lines = [
+        (name, "heads", kept, score + 0.1 * seed, seed)
+        for seed in (0, 1)
+        for name, best in at_half.items()
+        for kept, score in ((0, 0.5), (6, best))
+    ]
+    table = pd.DataFrame(lines, columns=["ranking", "units", "kept", "score", "seed"])
+    of = study(seeds_that_agree(np.ones(15)), useful=table)
+    assert over_seeds.at_size(of, "example", 6).tolist() == pytest.approx([0.8, 0.9])
+    assert over_seeds.at_size(of, "random", 6).tolist() == pytest.approx([0.65, 0.75])
+    assert over_seeds.curves(of, ["example", "absent"]).loc[6].tolist() == pytest.approx([0.85])
+    band = over_seeds.random_band(of).loc[6]
+    assert band["mean"] == pytest.approx(0.7) and band["low"] < 0.65 and band["high"] > 0.75
+
+
+def test_pure_noise_is_decided_in_at_most_five_percent():
+    draw = np.random.default_rng(0)
+    noise = pd.DataFrame(draw.normal(size=(2000, 4)))
+    decided = over_seeds.decisions(noise)["answer"] != "not decided"
+    assert 0.03 < decided.mean() < 0.07
+
+
+def test_decisions_come_out_either_way_and_need_three_tasks():
+    table = pd.DataFrame(
+        {"MNLI": [0.1, -0.1, 0.1], "QNLI": [0.12, -0.1, -0.1], "RTE": [0.11, -0.12, 0]},
+        index=["A", "B", "C"],
+    )
+    assert over_seeds.decisions(table)["answer"].tolist() == ["above 0", "below 0", "not decided"]
+    two = over_seeds.decisions(table[["MNLI", "QNLI"]])
+    assert set(two["answer"]) == {"not decided"} and two["p"].isna().all()
+    missing = over_seeds.decisions(table.assign(RTE=np.nan))
+    assert set(missing["answer"]) == {"not decided"}, "a missing score decides nothing"
+
+
+def test_what_notebook_03_stores_is_gathered(tiny, outputs):
+    """From a real model, through the store, to the answers and the ten comparisons."""
+    model, data = tiny
+    subject = FineTuned("SST-2", model, data, float("nan"))
+    rows, others = halves(len(data))
+    choosing, scoring = subject.on(rows), subject.on(others)
+    for seed in (1, 2, 3):
+        place = Place("smoke", "03_structured_pruning", "SST-2", seed)
+        _, whole = subject.measure(subject.full, tokens=True)
+        draw = np.random.default_rng(seed)
+        gradients = whole.gradients * draw.uniform(0.5, 2, 15)
+        changes = -gradients[rows]
+        orders = estimation.rankings(
+            gradients[rows], whole.token_sums[rows], changes, Mask.full(3, 4), ["example"], 2, seed
+        )
+        place.save("useful.csv", estimation.scores_by_size(scoring, orders, 1).to_csv(index=False))
+        place.save("halves.json", {"example": {"heads": 3, "full, other half": scoring.score}})
+        place.save("gradients.npy", gradients)
+        place.save("token_sums.npy", whole.token_sums)
+        place.save("removal.npy", changes.astype(np.float16))
+        place.save("joint_head_mask.npy", np.ones((3, 4), bool))
+    assert len(choosing.dev) == len(changes)
+    places = [Place("smoke", "03_structured_pruning", "SST-2", seed) for seed in (1, 2, 3)]
+    of = over_seeds.gather(places)
+    assert (of.layers, of.heads, of.half) == (3, 4, 6) and len(of.gradients) == 3
+    assert of.halves["seed"].tolist() == [1, 2, 3] and set(of.useful["seed"]) == {1, 2, 3}
+    valid = over_seeds.validity_over_seeds(of, draws=5)
+    found = over_seeds.differences(of, over_seeds.reasons(of), valid)
+    assert list(found) == list("ABCDEFGHIJ") and np.isfinite(list(found.values())).all()
+    table = over_seeds.answers(of, over_seeds.reliability_by_rows(of, draws=2), valid)
+    assert len(table) == len(ESTIMATORS) and table.shape[1] == 5
