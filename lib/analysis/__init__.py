@@ -4,7 +4,8 @@ survival    in how many seeds and tasks a unit survives
 agreement   how well the masks of one task's seeds agree
 order       how sure the order of the units is, over examples and over seeds
 estimation  what the estimators of importance predict and are good for, on one model
-over_seeds  the same over the seeds of a task, and with the tasks as the sample
+over_seeds  the same over the seeds of a task
+comparisons the comparisons of estimators that were decided on before they were run
 overlap     which units two tasks share, and whether tasks form groups
 attention   attention maps of a model, raw and weighted
 patterns    a classifier of attention maps, and the labelled maps in labelled/ that test it

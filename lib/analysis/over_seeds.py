@@ -15,14 +15,13 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy.stats import ttest_1samp
 
 from lib.analysis import agreement
 from lib.analysis.estimation import TRUTHS, validity
 from lib.analysis.order import over_rows, same_order
 from lib.analysis.survival import stack
 from lib.artefacts.store import Place
-from lib.paper.tables import LEAST_SEEDS, interval, interval_text
+from lib.paper.tables import interval_text
 from lib.pruning.importance import ESTIMATORS, Estimator, Importance, importance, normalise
 from lib.pruning.search import Structured
 from lib.tickets.finetuned import halves
@@ -234,46 +233,3 @@ def answers(of: Studied, reliable: pd.DataFrame, valid: pd.DataFrame) -> pd.Data
             "stable: κ at half": text(*kappa_at_half(of, name)),
         }
     return pd.DataFrame(lines).T.rename_axis("estimator")
-
-
-def differences(of: Studied, why: pd.DataFrame, valid: pd.DataFrame) -> dict[str, float]:
-    """Compute the comparisons A to J of notebook 07 for one task.
-
-    why, valid: of `reasons` and `validity_over_seeds`
-    """
-    half, orders = of.half, why.set_index("estimator")
-    rho = valid[valid["units"] == "heads"].set_index(["truth", "estimator"])["ρ"]
-    plain, random, net = "example, not normalised", "random", "removal, net"
-    names = ("example", "running", "signed", plain, random, net)
-    score = {name: at_size(of, name, half).mean() for name in names}
-    kappa = {name: kappas[half] for name, kappas in kappas_of(of, "heads").items()}
-    return {
-        "A": orders["other rows"]["example"] - orders["other rows"]["running"],
-        "B": rho["moved", "example"] - rho["moved", "running"],
-        "C": rho["net", "signed"] - rho["net", "example"],
-        "D": score["example"] - score["running"],
-        "E": score["example"] - score[random],
-        "F": score["signed"] - score[random],
-        "G": score[net] - score[random],
-        "H": score["example"] - score[plain],
-        "I": kappa["example"] - kappa["running"],
-        "J": orders["other rows"]["example"] - orders["both"]["example"],
-    }
-
-
-def decisions(differences: pd.DataFrame) -> pd.DataFrame:
-    """Judge comparisons with the tasks as the sample.
-
-    differences: a row for each comparison, a column for each task
-    Returns the columns, and mean, 95 % interval (Student's t over tasks), p, p (Holm), and answer:
-    "above 0", "below 0" or "not decided". The interval and p are nan for fewer than three tasks.
-    """
-    intervals = [interval(values) for values in differences.to_numpy()]
-    low, high = np.reshape(intervals, (-1, 2)).T
-    p = ttest_1samp(differences, 0, axis=1).pvalue if differences.shape[1] >= LEAST_SEEDS else low
-    answer = np.select([low > 0, high < 0], ["above 0", "below 0"], "not decided")
-    return differences.round(3).assign(**{
-        "mean": differences.mean(axis=1).round(3),
-        "95 % interval": [f"{a:+.3f} to {b:+.3f}" if np.isfinite(a) else "–" for a, b in intervals],
-        "p": np.round(p, 4), "p (Holm)": agreement.holm(p).round(4), "answer": answer,
-    })  # fmt: skip

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.analysis import estimation, over_seeds
+from lib.analysis import comparisons, estimation, over_seeds
 from lib.artefacts.store import Place
 from lib.pruning.importance import ESTIMATORS
 from lib.pruning.masks import Mask
@@ -82,8 +82,11 @@ def test_scores_are_read_by_ranking_and_size():
 def test_pure_noise_is_decided_in_at_most_five_percent():
     draw = np.random.default_rng(0)
     noise = pd.DataFrame(draw.normal(size=(2000, 4)))
-    decided = over_seeds.decisions(noise)["answer"] != "not decided"
-    assert 0.03 < decided.mean() < 0.07
+    decided = [
+        comparisons.decisions(noise[n : n + 10].set_axis(list("ABCDEFGHIJ")))["so"] != "not decided"
+        for n in range(0, 2000, 10)
+    ]
+    assert 0.03 < np.mean(decided) < 0.07
 
 
 def test_decisions_come_out_either_way_and_need_three_tasks():
@@ -91,11 +94,12 @@ def test_decisions_come_out_either_way_and_need_three_tasks():
         {"MNLI": [0.1, -0.1, 0.1], "QNLI": [0.12, -0.1, -0.1], "RTE": [0.11, -0.12, 0]},
         index=["A", "B", "C"],
     )
-    assert over_seeds.decisions(table)["answer"].tolist() == ["above 0", "below 0", "not decided"]
-    two = over_seeds.decisions(table[["MNLI", "QNLI"]])
-    assert set(two["answer"]) == {"not decided"} and two["p"].isna().all()
-    missing = over_seeds.decisions(table.assign(RTE=np.nan))
-    assert set(missing["answer"]) == {"not decided"}, "a missing score decides nothing"
+    above, below = comparisons.COMPARISONS["A"].above, comparisons.COMPARISONS["B"].below
+    assert comparisons.decisions(table)["so"].tolist() == [above, below, "not decided"]
+    two = comparisons.decisions(table[["MNLI", "QNLI"]])
+    assert set(two["so"]) == {"not decided"} and two["p"].isna().all()
+    missing = comparisons.decisions(table.assign(RTE=np.nan))
+    assert set(missing["so"]) == {"not decided"}, "a missing score decides nothing"
 
 
 def test_what_notebook_03_stores_is_gathered(tiny, outputs):
@@ -125,7 +129,7 @@ def test_what_notebook_03_stores_is_gathered(tiny, outputs):
     assert (of.layers, of.heads, of.half) == (3, 4, 6) and len(of.gradients) == 3
     assert of.halves["seed"].tolist() == [1, 2, 3] and set(of.useful["seed"]) == {1, 2, 3}
     valid = over_seeds.validity_over_seeds(of, draws=5)
-    found = over_seeds.differences(of, over_seeds.reasons(of), valid)
+    found = comparisons.differences(of, over_seeds.reasons(of), valid)
     assert list(found) == list("ABCDEFGHIJ") and np.isfinite(list(found.values())).all()
     table = over_seeds.answers(of, over_seeds.reliability_by_rows(of, draws=2), valid)
     assert len(table) == len(ESTIMATORS) and table.shape[1] == 5
