@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lib.show.plots.style import finish, heat_map
+from lib.show.plots.style import finish, heat_map, panels_of
 
 MODE_NAMES = {"joint": "heads and MLPs together", "heads": "heads only", "mlps": "MLPs only"}
 
@@ -73,10 +72,9 @@ def panel(
 
 
 def unit_panels(panels: Mapping[str, Panel]) -> Figure:
-    """Notebook 04: heat maps side by side. panels: {title: panel}."""
+    """Notebook 04: heat maps side by side, three in a row. panels: {title: panel}."""
     layers = next(iter(panels.values())).heads.shape[0]
-    figsize = (6.6 * len(panels), 0.9 + 0.42 * layers)
-    figure, grid = plt.subplots(1, len(panels), figsize=figsize, squeeze=False)
-    for axes, (title, content) in zip(grid[0], panels.items(), strict=True):
+    figure, grid = panels_of(len(panels), 6.6, 0.9 + 0.42 * layers)
+    for axes, (title, content) in zip(grid, panels.items(), strict=True):
         units(axes, content.heads, content.mlps, title, ".2f", content.span, content.spread)
     return finish(figure)
