@@ -76,12 +76,18 @@ def _folder(name: str) -> str:
     return named and str(Path(named).expanduser().resolve())
 
 
+def _encoder(name: str) -> str:
+    """An absolute path if the encoder is a folder: notebooks run in another one than run_all."""
+    folder = Path(name).expanduser()
+    return str(folder.resolve()) if folder.is_dir() else name
+
+
 class Profile(BaseModel):
     """Everything that a run can vary. The keys have the names of the notebooks' parameters."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    encoder: str
+    encoder: Annotated[str, AfterValidator(_encoder)]
     look_in: Annotated[list[Literal["folder", "pip", "hub", "tiny"]], Field(min_length=1), Distinct]
     tasks: Annotated[
         list[Annotated[str, AfterValidator(known_task)]], Field(min_length=1), Distinct

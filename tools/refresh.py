@@ -1,6 +1,7 @@
 """Show the results of a finished run: put its outputs into notebooks/ and outputs/reference/.
 
-python -m tools.refresh            the run of the profile quick in outputs/quick
+python -m tools.refresh             the run of the profile quick in outputs/quick
+python -m tools.refresh published   figures, tables and executed summaries of another profile's run
 """
 
 import json
@@ -15,7 +16,27 @@ from lib.artefacts.fingerprint import ROOT, notebook
 PROFILE = "quick"
 
 
-def main() -> int:
+def main(profile: str = PROFILE) -> int:
+    """Refresh the notebooks and quick's files, or collect another profile's; the exit status."""
+    return refresh() if profile == PROFILE else collect(profile)
+
+
+def collect(profile: str) -> int:
+    """Copy what a run has shown: pictures, tables, and the notebooks that cover all tasks."""
+    made, reference = store.outputs() / profile, ROOT / "outputs" / "reference" / profile
+    shutil.rmtree(reference, ignore_errors=True)
+    shown = [*made.glob("figures/*.png"), *made.glob("tables/*.csv"), *made.glob("tables/*.md")]
+    shown += [path.with_name(f"{path.name}.json") for path in shown]
+    once = [step for step, (scope, _) in run_all.CHAIN.items() if scope == "once"]
+    shown += [path for step in once for path in made.glob(f"notebooks/{step}.ipynb")]
+    for file in shown:
+        target = reference / file.relative_to(made)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, target)
+    return 0 if shown else 1
+
+
+def refresh() -> int:
     """Copy cell outputs, figures and tables; return 1 if a notebook of the run is stale."""
     jobs = plan.plan(
         run_all.CHAIN, PROFILE, profiles.read(PROFILE), run_all.recorded_origins(PROFILE)
@@ -53,4 +74,4 @@ def tags(cell: dict) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:]))

@@ -148,6 +148,12 @@ def test_paths_of_a_changed_profile_are_absolute(outputs, tmp_path, monkeypatch)
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     choose("quick", ["annotated_dir=maps"], "rel").remember()
+    (tmp_path / "here" / "mine").mkdir()
+    for name in ("mine", "./mine", str(tmp_path / "here" / "mine")):
+        assert choose("quick", [f"encoder={name}"]).profile.encoder == str(
+            tmp_path / "here" / "mine"
+        )
+    assert choose("quick", ["encoder=org/model"]).profile.encoder == "org/model"
     monkeypatch.chdir(tmp_path)
     assert choose("rel").profile.annotated_dir == str(tmp_path / "here" / "maps")
 

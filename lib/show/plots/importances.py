@@ -56,7 +56,7 @@ def validity(table: pd.DataFrame, names: Mapping[str, str]) -> Figure:
         its 95 % interval over examples
     names: {estimator: its formula}
     """
-    titles = {"net": "… does to the mean loss, E Δ", "moved": "… moves answers, E|Δ|"}
+    titles = {"net": "net effect on the loss, E Δ", "moved": "how much answers move, E|Δ|"}
     kinds = [(units, truth) for units in ("heads", "MLPs") for truth in titles]
     figure, grid = plt.subplots(
         2, 2, figsize=(9.5, 1.2 + 0.62 * len(names)), sharex=True, sharey=True, squeeze=False
@@ -73,7 +73,7 @@ def validity(table: pd.DataFrame, names: Mapping[str, str]) -> Figure:
             axes.hlines(y, of_task["low"], of_task["high"], color=colour, linewidth=1.3)
             axes.scatter(of_task["ρ"], y, color=colour, marker=markers[place], s=20, label=task)
         axes.axvline(0, color="0.3", linewidth=0.8)
-        axes.set_title(f"{units}: what removing one {titles[truth]}", fontsize=10)
+        axes.set_title(f"removing one of the {units}: {titles[truth]}", fontsize=9)
         axes.set(xlim=(-1.05, 1.05))
         axes.set_yticks(list(heights.values()), [names[name] for name in heights], fontsize=9)
     for axes in grid[-1]:

@@ -46,6 +46,7 @@ def importance_by_round(
     labels: Sequence[str],
     swaps: Mapping[str, Sequence[float]],
     title: str,
+    scale: str,
 ) -> Figure:
     """Notebook 07: the importance of the live heads, round by round (Fig. 3).
 
@@ -53,6 +54,7 @@ def importance_by_round(
     labels: the name of each round.
     swaps: {how far two heads are apart: for each round, the probability that other rows put them
         into the opposite order, or nan}. Empty: nothing is drawn below the importance.
+    scale: what has been done to the importance, for the axis.
     """
     rows, height = (2, 5.0) if swaps else (1, 3.4)
     size = (max(6.5, 0.62 * len(values)), height)
@@ -64,7 +66,7 @@ def importance_by_round(
         jitter = rng.uniform(-0.22, 0.22, len(heads))
         axes.scatter(x + jitter, heads, s=7, color=BLUE, alpha=0.5, linewidths=0)
         axes.hlines(np.median(heads), x - 0.3, x + 0.3, color="0.15", linewidth=1.2)
-    axes.set(ylabel="importance of a head\n(ℓ2-normalised in its layer)", title=title)
+    axes.set(ylabel=f"importance of a head\n({scale})", title=title)
     below = grid[-1, 0]
     below.set_xticks(rounds, labels, fontsize=8)
     if swaps:
