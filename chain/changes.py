@@ -49,11 +49,8 @@ def choose(profile: str, settings: Sequence[str] = (), name: str | None = None) 
     values = changed(source.values, settings)
     before = profiles.checked(source.values, source.where)
     after = profiles.checked(values, "--set" if settings else source.where)
-    for key in (
-        "encoder",
-        "annotated_dir",
-        "masks_dir",
-    ):  # as absolute paths, whatever folder it runs in
+    # as absolute paths, whatever folder it runs in
+    for key in ("encoder", "annotated_dir", "masks_dir"):
         if values.get(key):
             values[key] = getattr(after, key)
     differences = differing(before, after)

@@ -9,6 +9,7 @@ from chain.profiles import Profile
 from lib.artefacts.store import Place
 from lib.data.glue import TASKS
 from lib.model import recipes
+from lib.pruning.importance import ESTIMATORS
 
 # tokens of an average row in (training, dev), special tokens included, measured with BERT's uncased
 # vocabulary
@@ -79,7 +80,7 @@ def _study(profile: Profile) -> float:
     """
     layers, heads, *_ = SHAPES.get(profile.encoder, BERT_BASE)
     study, removed = profile.study, {"all": layers * (heads / 2 + 1.5), "last": heads / layers + 2}
-    rankings = 7 + len(study.searches) + study.draws
+    rankings = len(ESTIMATORS) + len(study.searches) + study.draws
     scored = study.sizes * (2 * rankings * 0.7 + 2 * len(study.searches))
     searched = PASSES["03"] * len(study.searches)
     return (removed.get(study.removal, 0) + scored + searched) / 2 + 6  # 6: gradients, token sums

@@ -35,13 +35,10 @@ def masks_folder(masks_dir: str = "") -> Path | None:
     None if neither is set. AUTHORS, which is no folder, for "authors", unless the variable is set.
     Raises ValueError if it has none of the folders in FOLDERS.
     """
-    if masks_dir == AUTHORS.name:
-        masks_dir = os.environ.get("MASKS_DIR", "")
-        if not masks_dir:
-            return AUTHORS
-    named = masks_dir or os.environ.get("MASKS_DIR", "")
+    variable = os.environ.get("MASKS_DIR", "")
+    named = variable if masks_dir in ("", AUTHORS.name) else masks_dir
     if not named:
-        return None
+        return AUTHORS if masks_dir else None
     folder = Path(named).expanduser().resolve()
     if not any((folder / name).is_dir() for name in FOLDERS.values()):
         inside = folder / "masks"
