@@ -28,8 +28,8 @@ def score_spread(
     bins: dict[str, Any] = {"bins": 18, "range": (np.nanmin(resampled) - 1e-3, 1)}
     axes.hist(resampled, **bins, color=BLUE, alpha=0.35, label="full model, dev resampled")
     axes.axvline(full, color=BLUE, linestyle="--", label=f"full model: {full:.3f}")
-    styles = [(GREY, "-"), ("0.3", ":"), (ORANGE, "-.")]
-    for (name, value), (colour, style) in zip(lines.items(), styles, strict=False):
+    styles = [(GREY, "-"), (GREEN, "-"), ("0.3", ":"), (ORANGE, "-.")]
+    for (name, value), (colour, style) in zip(lines.items(), styles, strict=True):
         if np.isfinite(value):
             axes.axvline(value, color=colour, linestyle=style, label=f"{name}: {value:.3f}")
     axes.set(xlabel=f"{metric} on dev", ylabel="samples", title=f"{task}: the full model")
