@@ -30,6 +30,10 @@ PACKAGES = ("torch", "transformers", "numpy", "scikit-learn", "scipy")
 DONE = "done.json"
 
 
+class NotKeptError(FileNotFoundError):
+    """An artefact that was made and then not kept: weights are too large to share."""
+
+
 def outputs() -> Path:
     """The folder of all outputs: outputs/ in the checkout, or else the variable OUTPUTS_DIR."""
     return Path(os.environ.get("OUTPUTS_DIR") or ROOT / "outputs")
@@ -78,15 +82,22 @@ class Place:
     def save(self, name: str, value, seconds: float | None = None, **facts) -> None:
         """Write an artefact, then its provenance.
 
+        If it is there already, byte for byte and with this fingerprint, nothing changes on disk.
         seconds: how long it took to compute
         facts: anything else to put into the provenance
         """
+        before = self.provenance(name)
         with atomic(self.path(name)) as temporary:
             formats.write(temporary, value)
-        record = {
+        what = {
             "fingerprint": self.fingerprint,
             "parameters": dict(self.parameters),
             "sha256": sha256(self.path(name)),
+        }
+        if before is not None and what.items() <= before.items():
+            return
+        record = {
+            **what,
             "seconds": None if seconds is None else round(seconds, 2),
             "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             **environment(),
@@ -107,12 +118,18 @@ class Place:
     def load(self, name: str):
         """Read an artefact, after comparing its checksum.
 
-        Raises FileNotFoundError if it does not exist, and ValueError if it is damaged.
+        Raises FileNotFoundError if it does not exist, NotKeptError if it was made but only its
+        provenance was kept, and ValueError if it is damaged.
         """
         record = self.provenance(name)
         if record is None:
             options = f"--profile {self.profile} --only {self.step[:2]}"
             options += "" if self.task is None else f" --tasks {self.task} --seeds {self.seed}"
+            if self.path(f"{name}.json").exists():
+                raise NotKeptError(
+                    f"{self.path(name)} was made, but is not kept here; make it again with: "
+                    f"python run_all.py {options} --force"
+                )
             raise FileNotFoundError(
                 f"{self.path(name)} does not exist yet; make it with: python run_all.py {options}"
             )
@@ -123,16 +140,25 @@ class Place:
             )
         return formats.read(self.path(name))
 
-    def load_or(self, name: str, compute: Callable[[], Any]):
+    def load_or(self, name: str, compute: Callable[[], Any], of: Sequence["Place"] = ()):
         """Load the artefact if this code made it with these parameters; else compute and save it.
 
         A new value is read back from disk, so both ways return the same.
+        of: the places that `compute` reads. If what it needs there was not kept, a value that other
+            code has computed from the same places is loaded.
         """
         if self.fingerprint and self.has(name):
             return self.load(name)
+        read = sorted((place.done() or {}).get("fingerprint", "") for place in of)
         start = time.perf_counter()
-        value = compute()
-        self.save(name, value, time.perf_counter() - start)
+        try:
+            value = compute()
+        except NotKeptError:
+            record = self.provenance(name)
+            if not of or record is None or record.get("of") != read:
+                raise
+            return self.load(name)
+        self.save(name, value, time.perf_counter() - start, of=read)
         return formats.read(self.path(name))
 
     def finish(self, **facts) -> list[str]:

@@ -141,15 +141,16 @@ def restore(place: Place, with_train: bool = False) -> FineTuned:
     """Load the model that notebook 01 stored at a place, with its dev rows.
 
     with_train: also load its training rows
-    Raises ValueError if the dev rows are no longer those that the model was scored on.
+    Raises NotKeptError if the weights were not kept, as in the reference run, and ValueError if the
+    dev rows are no longer those that the model was scored on.
     """
     task, seed = place.task, place.seed
     assert task is not None and seed is not None, "notebook 01 runs for a task and a seed"
-    result = place.load("result.json")
+    stored, result = place.load("model.safetensors"), place.load("result.json")
     parameters, recipe = result["parameters"], recipes.Recipe(**result["recipe"])
     look_in = parameters["look_in"]
     model, tokenizer, _ = new(parameters["encoder"], look_in, task, seed, recipe.pooling)
-    load_weights(model, place.load("model.safetensors"))
+    load_weights(model, stored)
     rows = sources.rows(task, look_in).capped(parameters["train_rows"], parameters["dev_rows"])
     dev = encode(rows.dev, tokenizer, recipe.max_length)
     if not np.array_equal(dev.labels, np.asarray(result["labels"], dev.labels.dtype)):

@@ -108,3 +108,38 @@ def test_reading_from_an_incomplete_place_is_refused(outputs):
         store.open_place(
             "02_magnitude_pruning", {"profile": "test", "task": "RTE", "seed": 1}, reads=[place("")]
         )
+
+
+def test_saving_the_same_bytes_again_changes_nothing_on_disk(outputs):
+    place().save("a.json", [1], seconds=1)
+    record = place().provenance("a.json")
+    place().save("a.json", [1], seconds=2)
+    assert place().provenance("a.json") == record
+    place("b" * 64).save("a.json", [1], seconds=2)
+    assert place().provenance("a.json")["fingerprint"] == "b" * 64
+
+
+def test_what_was_not_kept_says_so(outputs):
+    place().save("model.safetensors", ({"w": np.ones(2)}, {}))
+    place().path("model.safetensors").unlink()
+    with pytest.raises(store.NotKeptError, match="was made, but is not kept here; .* --force"):
+        place().load("model.safetensors")
+
+
+def test_without_the_weights_a_value_that_other_code_made_of_the_same_models_is_loaded(outputs):
+    model, summary = place(), Place("test", "08_attention_patterns", fingerprint="c" * 64)
+    model.save("model.safetensors", ({"w": np.ones(2)}, {}))
+    model.finish()
+
+    def count():
+        return {"sum": float(model.load("model.safetensors")[0]["w"].sum())}
+
+    assert summary.load_or("counts.json", count, of=[model]) == {"sum": 2.0}
+    model.path("model.safetensors").unlink()
+    newer = Place("test", "08_attention_patterns", fingerprint="d" * 64)
+    assert newer.load_or("counts.json", count, of=[model]) == {"sum": 2.0}
+    with pytest.raises(store.NotKeptError):
+        newer.load_or("counts.json", count)  # it does not say what it was made of
+    place("e" * 64).finish()  # another model
+    with pytest.raises(store.NotKeptError):
+        newer.load_or("counts.json", count, of=[model])
