@@ -1,7 +1,10 @@
 """Show the results of a finished run: put its outputs into notebooks/ and outputs/reference/.
 
-python -m tools.refresh             the run of the profile quick in outputs/quick
+python -m tools.refresh             of the run in outputs/quick: its files, and what the notebooks
+                                    show that run for one task and seed
 python -m tools.refresh published   figures, tables and executed summaries of another profile's run
+
+The notebooks that cover all tasks and seeds show the reference run: see tools/reference.py.
 """
 
 import json
@@ -54,6 +57,8 @@ def refresh() -> int:
         return 1
     for step, job in first.items():
         place = job.place
+        if place.task is None:
+            continue
         executed = store.executed_notebook(place.profile, step, place.task, place.seed)
         show_outputs(step, json.loads(executed.read_text()))
     made, reference = store.outputs() / PROFILE, ROOT / "outputs" / "reference" / PROFILE

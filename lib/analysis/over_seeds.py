@@ -128,6 +128,19 @@ def validity_over_seeds(of: Studied, draws: int = 200) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["estimator", "units", "truth", "ρ", "low", "high"])
 
 
+def validity_from_other_rows(of: Studied, estimator: Estimator) -> np.ndarray:
+    """Correlate importance from one half of dev with removals on the other half: ρ [2, 2].
+
+    That the same rows give both is then not why they agree. The mean over seeds; see
+    `estimation.validity` for rows and columns.
+    """
+    other = np.setdiff1d(np.arange(len(of.gradients[0])), of.choosing)
+    parts = zip(of.rows(estimator), of.changes, strict=True)
+    return np.mean(
+        [validity(g[other], d, of.layers, of.heads, estimator) for g, d in parts], axis=0
+    )
+
+
 def kappas_of(of: Studied, units: Literal["heads", "MLPs"]) -> dict[str, np.ndarray]:
     """Compute κ over seeds at equal sizes, for each estimator: {name: float [units + 1]}."""
     found = {}
@@ -225,10 +238,14 @@ def answers(of: Studied, reliable: pd.DataFrame, valid: pd.DataFrame) -> pd.Data
     random, lines = at_size(of, "random", half), {}
     for name, (_, formula) in ESTIMATORS.items():
         gain = at_size(of, name, half) - random
+        other = validity_from_other_rows(of, name)[0]
         lines[formula] = {
             "reliable: ρ of two halves": f"{reliable[name].iloc[-1]:.2f}",
             "valid: ρ with E Δ": text(*truths.loc[(name, "heads", "net")]),
             "valid: ρ with E|Δ|": text(*truths.loc[(name, "heads", "moved")]),
+            "from other rows: ρ with E Δ, E|Δ|": "not asked"
+            if np.isnan(other).any()
+            else f"{other[0]:.2f}, {other[1]:.2f}",
             "useful: score at half": f"{gain.mean():+.2f}, {interval_text(gain)}",
             "stable: κ at half": text(*kappa_at_half(of, name)),
         }

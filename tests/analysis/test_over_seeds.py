@@ -50,6 +50,16 @@ def test_validity_has_both_truths_with_intervals(alike):
     assert (table["low"] <= table["ρ"] + 1e-9).all() or table["ρ"].isna().any()
 
 
+def test_validity_from_other_rows_is_lost_where_other_rows_differ(alike):
+    assert over_seeds.validity_from_other_rows(alike, "example")[0, 1] > 0.9
+    other = np.setdiff1d(np.arange(ROWS), alike.choosing)
+    for part in alike.gradients:
+        part[other] = part[other][:, ::-1]  # there, each unit has the gradients of another one
+    assert over_seeds.validity_from_other_rows(alike, "example")[0, 1] < 0.5
+    same = over_seeds.validity_over_seeds(alike, draws=5).set_index(["estimator", "units", "truth"])
+    assert same.loc[("example", "heads", "moved"), "ρ"] == pytest.approx(1)
+
+
 def test_seeds_that_agree_and_seeds_that_do_not(alike):
     differ = study([
         part[:, np.random.default_rng(n).permutation(15)] for n, part in enumerate(alike.gradients)
@@ -129,4 +139,4 @@ def test_what_notebook_03_stores_is_gathered(tiny, outputs):
     found = comparisons.differences(of, over_seeds.reasons(of), valid)
     assert list(found) == list("ABCDEFGHIJ") and np.isfinite(list(found.values())).all()
     table = over_seeds.answers(of, over_seeds.reliability_by_rows(of, draws=2), valid)
-    assert len(table) == len(ESTIMATORS) and table.shape[1] == 5
+    assert len(table) == len(ESTIMATORS) and table.shape[1] == 6
