@@ -1,7 +1,7 @@
 """Run the notebooks in order, each with its parameters, and skip what is already done.
 
 python run_all.py                                    the profile quick: minutes on two cores
-python run_all.py --profile laptop --dry-run         show what would run, and how long it takes
+python run_all.py --profile reference --dry-run      show what would run, and how long it takes
 python run_all.py --tasks SST-2 --seeds 42 --only 03
 python run_all.py --set structured.estimator=running --set train_rows=1000
 python run_all.py --scheduler tcp://host:8786        use a dask cluster that shares outputs/
@@ -25,7 +25,7 @@ from chain.execute import JobSpec, Outcome
 from chain.plan import Job, parameter_names, plan, select
 from chain.profiles import ConfigError, Profile
 from lib.artefacts import store
-from lib.artefacts.fingerprint import notebook
+from lib.artefacts.fingerprint import ROOT, notebook
 from lib.data import sources
 from lib.paper import masks as published
 
@@ -48,6 +48,8 @@ CHAIN = {
     "08_attention_patterns": ("once", ("01_finetune", "03_structured_pruning")),
     "09_task_overlap": ("once", ("03_structured_pruning",)),
 }
+
+FIRST_FIGURE = ROOT / "outputs" / "reference" / "published" / "figures" / "figure_01_MNLI.png"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -241,6 +243,13 @@ def execute(
             f"{cluster.workers} workers{cards}",
             highlight=False,
         )
+        if FIRST_FIGURE.exists():
+            console.print(
+                f"To look at meanwhile, the heads that the authors' BERT-base kept: {FIRST_FIGURE}",
+                highlight=False,
+                soft_wrap=True,
+                markup=False,
+            )
         expected = estimate.estimates(todo, profile)
         # longest remaining path first, so that no long job is left at the end for one worker alone
         remaining = critical_path(todo, expected)

@@ -3,11 +3,14 @@
 import json
 import re
 
+import numpy as np
+import pandas as pd
 import pytest
 
 import run_all
 from chain.plan import parameter_names
 from lib.artefacts.fingerprint import notebook
+from lib.show import teach
 
 NOTEBOOKS = {step: json.loads(notebook(step).read_text()) for step in run_all.CHAIN}
 pytestmark = pytest.mark.parametrize("step", NOTEBOOKS)
@@ -76,3 +79,27 @@ def test_nothing_in_a_notebook_depends_on_one_machine(step):
     code = "".join(source(cell) for cell in cells(step, "code")).replace("!=", "")
     assert not re.search(r"pip install|%pip|!|/(home|root|work)/", code)
     assert not re.search(r"/(home|root|work|tmp)/", json.dumps(NOTEBOOKS[step]))
+
+
+def test_each_exercise_has_a_solution_that_passes_its_checks(step, monkeypatch):
+    """The Markdown cell after an exercise holds the solution; both cells stand for themselves."""
+    checked: list[tuple] = []
+    monkeypatch.setattr(teach, "check", lambda function, *cases, hint="": checked.append(cases))
+    notebook_cells = NOTEBOOKS[step]["cells"]
+    for cell, after in zip(notebook_cells, notebook_cells[1:], strict=False):
+        if "exercise" not in cell["metadata"].get("tags", []):
+            continue
+        found = re.search(
+            r"<details><summary>Solution</summary>\s+```python\n(.*?)```\s+</details>",
+            source(after),
+            re.DOTALL,
+        )
+        assert found, f"the cell after the exercise has no solution: {source(after)[:80]!r}"
+        names = {"np": np, "pd": pd, "teach": teach}
+        exec(source(cell), names)
+        unsolved, cases = {*names}, checked.pop()
+        exec(found.group(1), names)
+        name = re.search(r"^def (\w+)", source(cell), re.MULTILINE)
+        assert name and name.group(1) in unsolved
+        for arguments, expected in cases:
+            assert np.allclose(names[name.group(1)](*arguments), expected)

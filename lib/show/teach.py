@@ -43,6 +43,14 @@ def caption(place: Place, encoder: str, rows: str, seeds: Sequence[int]) -> Mark
     return Markdown(f"*{'; '.join(parts)}.*")
 
 
+def box(run: str, paper: str, so: str) -> Markdown:
+    """Answer a notebook's question in three lines, which are made from this run's numbers.
+
+    The texts come from `lib.paper.findings`.
+    """
+    return Markdown(f"> **In this run** {run}\n>\n> **In the paper** {paper}\n>\n> **So** {so}")
+
+
 def rows(results: Mapping[str, Mapping[str, Any]]) -> str:
     """Describe each task's rows for a caption, naming tasks with the same description together.
 

@@ -173,14 +173,14 @@ def test_a_dry_run_shows_the_plan_and_runs_nothing(tmp_path, monkeypatch):
     # the probe's result, as if it had run before
     settings = {"encoder": "e5-small", "workers": 3, "cards": 0}
     speed = asdict(Speed(step=1.0, trained_token=0.0, scored_token=0.0))
-    Place("laptop", "run_all").save(estimate.PROBE, {"of": settings, "speed": speed})
+    Place("reference", "run_all").save(estimate.PROBE, {"of": settings, "speed": speed})
     output = run_all_py(
-        "--profile", "laptop", "--dry-run", "--jobs", "3", outputs=tmp_path, status=0
+        "--profile", "reference", "--dry-run", "--jobs", "3", outputs=tmp_path, status=0
     )
     assert "113 of 113 jobs to do" in output
     assert re.search(r"01_finetune.*WNLI.*1337 42 86.*635.*71", output)
-    # three epochs of batches of 16: eight tasks with 2,000 rows, and WNLI with 635
-    steps = 3 * (8 * 125 + 40)
+    # three epochs of batches of 16: eight tasks with 1,500 rows, and WNLI with 635
+    steps = 3 * (8 * 94 + 40)
     trainings = 3 * (estimate.TRAININGS["01"] + estimate.TRAININGS["05"])  # three seeds
     seconds = steps * trainings + 113 * estimate.OVERHEAD
     assert f"about {seconds / 3 / 3600:.1f} h with 3 workers" in output

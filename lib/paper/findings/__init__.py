@@ -1,0 +1,19 @@
+"""What a run has found, in three lines a notebook: in this run, in the paper, so.
+
+Each function takes the run's numbers and writes what they carry and no more. Its tests feed it
+numbers that agree with the paper, that contradict it, and that show nothing, and it must say three
+different things.
+
+    of_one    notebooks 01, 02, 03 and 05: one task, one seed
+    of_all    notebooks 04 and 06 to 09: all tasks and seeds
+"""
+
+from typing import NamedTuple
+
+
+class Finding(NamedTuple):
+    """The three lines of a box; see `teach.box`."""
+
+    run: str
+    paper: str
+    so: str
