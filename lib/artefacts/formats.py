@@ -5,6 +5,8 @@
 .json         plain values
 .csv, .md     text
 .png, .svg    a matplotlib figure
+
+The same value gives the same bytes, in every process and at every time.
 """
 
 import json
@@ -24,17 +26,39 @@ def write(path: Path, value) -> None:
             tensors, metadata = value
             arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
             save_file(arrays, path, metadata)
+            _sort_metadata(path)
         case ".json":
             path.write_text(json.dumps(value, indent=1, default=_plain) + "\n")
         case ".csv" | ".md":
             path.write_text(value)
         case ".png" | ".svg":
-            value.savefig(path, dpi=150, bbox_inches="tight")
+            from matplotlib import rc_context
+
+            # without these, an SVG has random ids and today's date
+            dated = {"metadata": {"Date": None}} if path.suffix == ".svg" else {}
+            with rc_context({"svg.hashsalt": "all-tickets"}):
+                value.savefig(path, dpi=150, bbox_inches="tight", **dated)
         case suffix:
             raise ValueError(
                 f"the suffix of an artefact is {suffix!r}; "
                 "it can be .npy, .safetensors, .json, .csv, .md, .png or .svg"
             )
+
+
+def _sort_metadata(path: Path) -> None:
+    """Put the metadata of a .safetensors file into order: its writer's order is random.
+
+    The header is JSON and stays as long as it is; its length is the file's first eight bytes.
+    """
+    with open(path, "r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        if "__metadata__" not in header:
+            return
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        file.seek(8)
+        file.write(text.ljust(length))
 
 
 def _plain(value):

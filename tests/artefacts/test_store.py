@@ -1,9 +1,14 @@
 """Saving and loading artefacts, their provenance, and what counts as complete."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 from lib.artefacts import files, store
+from lib.artefacts.fingerprint import ROOT
 from lib.artefacts.store import Place
 
 STEP = "01_finetune"
@@ -33,6 +38,47 @@ def test_every_format_is_read_back_unchanged(outputs):
     assert metadata == {"phases": "a b"}
     assert saved_in.folder == outputs / "test" / STEP / "SST-2" / "seed_42"
     assert not list(saved_in.folder.glob(".new-*")), "no half-written file is left"
+
+
+WRITE_ALL = """
+import sys
+from pathlib import Path
+import numpy as np
+from matplotlib.figure import Figure
+from lib.artefacts import formats
+
+folder = Path(sys.argv[1])
+figure = Figure(figsize=(2, 2))
+axes = figure.subplots()
+axes.plot([0, 1], [1, 0], marker="o", label="a line")
+axes.imshow(np.eye(3), extent=(0, 1, 0, 1))
+axes.legend()
+metadata = {f"key {number}": "ξ 'quoted' \\"text\\"" for number in range(9)}
+values = {
+    "a.png": figure,
+    "a.svg": figure,
+    "a.safetensors": ({"x": np.eye(2), "a": np.ones(3, bool)}, metadata),
+    "bare.safetensors": ({"x": np.eye(2)}, {}),
+}
+for name, value in values.items():
+    formats.write(folder / name, value)
+tensors, read = formats.read(folder / "a.safetensors")
+assert read == metadata and np.array_equal(tensors["x"], np.eye(2)) and tensors["a"].all()
+assert np.array_equal(formats.read(folder / "bare.safetensors")[0]["x"], np.eye(2))
+"""
+
+
+def test_the_same_value_is_the_same_bytes_in_every_process(tmp_path):
+    folders = [tmp_path / "first", tmp_path / "second"]
+    for year, folder in enumerate(folders, 2001):
+        folder.mkdir()
+        # the date that matplotlib would write
+        date = {"SOURCE_DATE_EPOCH": str((year - 1970) * 365 * 86400)}
+        command = [sys.executable, "-c", WRITE_ALL, str(folder)]
+        subprocess.run(command, check=True, cwd=ROOT, env=os.environ | date)
+    first, second = ({p.name: p.read_bytes() for p in folder.iterdir()} for folder in folders)
+    assert len(first) == 4
+    assert [name for name in first if first[name] != second[name]] == []
 
 
 def test_nothing_is_ever_pickled(outputs):
