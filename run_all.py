@@ -11,7 +11,6 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from filelock import FileLock, Timeout
 from rich.console import Console
@@ -109,7 +108,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     profile = narrowed(chosen.profile, options.tasks, options.seeds)
     for variable in ("GLUE_DIR", "MASKS_DIR", "OUTPUTS_DIR"):
         if os.environ.get(variable):  # absolute, since kernels run in another folder
-            os.environ[variable] = str(Path(os.environ[variable]).expanduser().resolve())
+            os.environ[variable] = os.path.realpath(os.path.expanduser(os.environ[variable]))
     if options.jobs is not None and options.jobs < 1:
         raise ConfigError(f"--jobs {options.jobs}: there must be at least one worker")
     try:

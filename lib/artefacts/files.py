@@ -1,7 +1,9 @@
-"""Write files whole or not at all, and compute their checksums."""
+"""Write files whole or not at all, read untrusted ones, and compute checksums."""
 
+import errno
 import hashlib
 import os
+import stat
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -24,6 +26,22 @@ def atomic(path: Path) -> Generator[Path]:
         os.replace(name, path)
     finally:
         Path(name).unlink(missing_ok=True)
+
+
+def read_regular(path: Path, limit: int | None = None) -> bytes:
+    """Read a file that is not our own: at most `limit` bytes, and one more if there are more.
+
+    Raises OSError, whose `strerror` is the reason, if it cannot be read, or is neither a regular
+    file nor a link to one: a device or a pipe may have no end.
+    """
+
+    def without_waiting(name: str, flags: int) -> int:  # for somebody who writes to the pipe
+        return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+
+    with open(path, "rb", opener=without_waiting) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+        return file.read() if limit is None else file.read(limit + 1)
 
 
 def sha256(path: Path) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lib.artefacts.files import read_regular
 from lib.artefacts.store import Place
 from lib.paper.authors import AuthorsMasks
 
@@ -39,12 +40,13 @@ def masks_folder(masks_dir: str = "") -> Path | None:
     named = variable if masks_dir in ("", AUTHORS.name) else masks_dir
     if not named:
         return AUTHORS if masks_dir else None
-    folder = Path(named).expanduser().resolve()
-    if not any((folder / name).is_dir() for name in FOLDERS.values()):
+    # os.path's functions answer where Path's raise: links in a circle, names that are too long
+    folder = Path(os.path.realpath(os.path.expanduser(named)))
+    if not any(os.path.isdir(folder / name) for name in FOLDERS.values()):
         inside = folder / "masks"
         hint = (
             f"; did you mean {inside}?"
-            if inside.is_dir()
+            if os.path.isdir(inside)
             else ", or leave it empty to use the masks of your own runs"
         )
         raise ValueError(
@@ -100,7 +102,7 @@ class PublishedMasks:
     def has(self, name: str) -> bool:
         """True if the array exists; names are those of notebook 03, such as joint_head_mask.npy."""
         mode, file = _mode_and_file(name)
-        return (self._folder(mode) / file).exists() or self._never_pruned(mode, file)
+        return os.path.lexists(self._folder(mode) / file) or self._never_pruned(mode, file)
 
     def load(self, name: str) -> np.ndarray:
         """Load an array: a mask as bool, importance as float.
@@ -112,13 +114,13 @@ class PublishedMasks:
         """
         mode, file = _mode_and_file(name)
         path = self._folder(mode) / file
-        if not path.exists() and self._never_pruned(mode, file):
+        if not os.path.lexists(path) and self._never_pruned(mode, file):
             return np.ones_like(self.load(f"joint_{file}"))
         array = _checked(path, 2 if file.startswith("head") else 1)
         partner = path.with_name(
             file.replace("head_", "mlp_") if "head_" in file else file.replace("mlp_", "head_")
         )
-        if partner.exists():
+        if os.path.lexists(partner):
             layers = len(_checked(partner, 3 - array.ndim))
             if layers != len(array):
                 raise _refused(
@@ -149,9 +151,15 @@ def _mode_and_file(name: str) -> tuple[str, str]:
 
 
 def _bytes(path: Path) -> bytes:
-    if path.stat().st_size > LARGEST:
-        raise _refused(path, f"has {path.stat().st_size:,} bytes, far more than a mask needs")
-    return path.read_bytes()
+    try:
+        content = read_regular(path, LARGEST)
+    except FileNotFoundError:  # where plain_array found a name: a link
+        raise _refused(path, "is a link to a file that does not exist") from None
+    except OSError as fault:
+        raise _refused(path, f"cannot be read: {fault.strerror}") from None
+    if len(content) > LARGEST:
+        raise _refused(path, f"has over {LARGEST:,} bytes, far more than a mask needs")
+    return content
 
 
 def plain_array(path: Path, dimensions: int) -> np.ndarray:
@@ -159,7 +167,7 @@ def plain_array(path: Path, dimensions: int) -> np.ndarray:
 
     Raises FileNotFoundError for a missing file, ValueError for anything else.
     """
-    if not path.exists():
+    if not os.path.lexists(path):
         raise FileNotFoundError(f"{path} does not exist; {WAY_OUT}")
     content = io.BytesIO(_bytes(path))
     try:

@@ -91,13 +91,13 @@ def test_the_official_download_is_read_with_its_quirks(tmp_path, monkeypatch):
         "MRPC/train.tsv": f'{mrpc}1\t7\t8\tHe said "yes\tShe said "no\n',
         "MRPC/dev.tsv": f"{mrpc}0\t7\t8\tA\tB\n",
         "QNLI/train.tsv": f"{qnli}0\tWho?\tHe.\tentailment\n1\tWhat?\tIt.\tnot_entailment\n",
-        "QNLI/dev.tsv": f"{qnli}0\tWho?\tHe.\tentailment\n",
+        "QNLI/dev.tsv": f"{qnli}0\tWhere?\tThere.\tentailment\n",
         "QQP/train.tsv": f"{qqp}1\t2\t3\tA?\tB?\t1\n4\tbroken\n",
-        "QQP/dev.tsv": f"{qqp}1\t2\t3\tA?\tB?\t0\n",
+        "QQP/dev.tsv": f"{qqp}1\t2\t3\tC?\tD?\t0\n",
         "MNLI/train.tsv": f"{mnli}0\ta\tb\tneutral\tcontradiction\n",
-        "MNLI/dev_matched.tsv": f"{mnli}0\ta\tb\tneutral\tentailment\n",
+        "MNLI/dev_matched.tsv": f"{mnli}0\tc\td\tneutral\tentailment\n",
         "STS-B/train.tsv": f"{stsb}0\ta\tb\t4.25\n",
-        "STS-B/dev.tsv": f"{stsb}0\ta\tb\t0.5\n",
+        "STS-B/dev.tsv": f"{stsb}0\tc\td\t0.5\n",
     }
     for name, content in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -112,8 +112,21 @@ def test_the_official_download_is_read_with_its_quirks(tmp_path, monkeypatch):
     assert len(read["QQP"].train) == 1, "a line with too few columns must be skipped"
     assert (read["MNLI"].train[0]["label"], read["MNLI"].dev[0]["label"]) == (2, 0)
     assert read["STS-B"].train[0]["label"] == 4.25
-    with pytest.raises(LookupError, match=r"folder: there is no folder .*RTE"):
-        sources.rows("RTE", ["folder"])
+    # what GLUE_DIR names is used, or else the run stops: no other source stands in for it
+    for task, missing in (("RTE", "train.jsonl.gz nor train.tsv"), ("SST-2", "dev.jsonl.gz")):
+        (tmp_path / "SST-2").mkdir(exist_ok=True)
+        (tmp_path / "SST-2" / "train.tsv").write_text("sentence\tlabel\nfine\t1\n")
+        with pytest.raises(
+            ValueError, match=rf"GLUE_DIR is .*, but .*{task} has neither {missing}"
+        ):
+            sources.rows(task, ["folder", "tiny"])
+    monkeypatch.setenv("GLUE_DIR", str(tmp_path / "misspelt"))
+    with pytest.raises(ValueError, match="GLUE_DIR is '.*misspelt', but .* unset it to take"):
+        sources.rows("QNLI", ["folder", "tiny"])
+
+
+CORRECT = json.dumps({"sentence1": "fine", "label": 1})
+OTHER = json.dumps({"sentence1": "not so fine", "label": 0})
 
 
 def write_jsonl(path, *lines):
@@ -132,15 +145,131 @@ def write_jsonl(path, *lines):
         ('{"sentence1": "a"', "line 2: Expecting"),
         ('{"label": 1}', "line 2: the key 'sentence1' is missing"),
         ('{"sentence1": "a", "label": "good"}', "line 2: the label 'good'"),
+        ('{"sentence1": "a", "label": null}', "line 2: the label None is not one of"),
+        ('["a", 1]', r"line 2: \['a', 1\] is not an object with sentence1 and label"),
+        ('"a text"', "line 2: 'a text' is not an object"),
+        ("null", "line 2: None is not an object"),
+        ("1", "line 2: 1 is not an object"),
+        ("[" * 100_000, "line 2: maximum recursion depth"),
+        ('{"sentence1": null, "label": 1}', "line 2: sentence1 is None, not a text"),
+        ('{"sentence1": ["a"], "label": 1}', r"line 2: sentence1 is \['a'\], not a text"),
+        ('{"sentence1": "\\ud800", "label": 1}', "line 2: 'utf-8' codec can't encode"),
     ],
 )
-def test_the_error_for_a_faulty_row_names_its_line(line, message, tmp_path, monkeypatch):
+def test_the_error_for_a_faulty_row_names_its_file_and_line(line, message, tmp_path, monkeypatch):
     monkeypatch.setenv("GLUE_DIR", str(tmp_path))
-    correct = json.dumps({"sentence1": "fine", "label": 1})
-    write_jsonl(tmp_path / "SST-2" / "train.jsonl.gz", correct, line)
-    write_jsonl(tmp_path / "SST-2" / "dev.jsonl.gz", correct)
+    write_jsonl(tmp_path / "SST-2" / "train.jsonl.gz", CORRECT, line)
+    write_jsonl(tmp_path / "SST-2" / "dev.jsonl.gz", OTHER)
+    with pytest.raises(ValueError, match=rf"train.jsonl.gz, {message}"):
+        sources.rows("SST-2", ["folder"])
+
+
+@pytest.mark.parametrize("label", ["NaN", "-Infinity", "1e999", "true", "null", '"high"', "[1]"])
+def test_stsb_needs_finite_numbers(label, tmp_path, monkeypatch):
+    monkeypatch.setenv("GLUE_DIR", str(tmp_path))
+    line = f'{{"sentence1": "a", "sentence2": "b", "label": {label}}}'
+    write_jsonl(tmp_path / "STS-B" / "train.jsonl.gz", line.replace(label, "1.5"), line)
+    write_jsonl(tmp_path / "STS-B" / "dev.jsonl.gz", line.replace(label, "2"))
+    with pytest.raises(ValueError, match=r"train.jsonl.gz, line 2: the label .* not a finite"):
+        sources.rows("STS-B", ["folder"])
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def damage(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+
+
+def not_packed(path):
+    path.write_text(CORRECT)
+
+
+def directory(path):
+    path.unlink()
+    path.mkdir()
+
+
+def endless(path):
+    path.unlink()
+    path.symlink_to("/dev/zero")
+
+
+def circle(path):
+    path.unlink()
+    path.symlink_to(path.name)
+
+
+def not_text(path):
+    write_jsonl(path, CORRECT)
+    path.write_bytes(path.read_bytes() + gzip.compress(b"\n\xff\xfe\n"))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (cut, r"train.jsonl.gz, line \d+: Compressed file ended before"),
+        (damage, r"train.jsonl.gz, line \d+: "),
+        (not_packed, "train.jsonl.gz, line 1: Not a gzipped file"),
+        (not_text, "train.jsonl.gz, line 2: 'utf-8' codec can't decode byte 0xff"),
+        (directory, "train.jsonl.gz cannot be read: Is a directory"),
+        (endless, "train.jsonl.gz cannot be read: it is not a regular file"),
+        (circle, "train.jsonl.gz cannot be read: Too many levels of symbolic links"),
+        (lambda path: write_jsonl(path), "train.jsonl.gz has no rows"),
+        (lambda path: path.write_bytes(b""), "train.jsonl.gz has no rows"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_a_sentence(spoil, message, tmp_path, monkeypatch):
+    monkeypatch.setenv("GLUE_DIR", str(tmp_path))
+    write_jsonl(tmp_path / "SST-2" / "dev.jsonl.gz", OTHER)
+    path = tmp_path / "SST-2" / "train.jsonl.gz"
+    numbers = np.random.default_rng(0).integers(2**60, size=5000)
+    write_jsonl(path, *(json.dumps({"sentence1": str(n), "label": 1}) for n in numbers))
+    spoil(path)
+    with pytest.raises(ValueError, match=message) as refused:
+        sources.rows("SST-2", ["folder", "tiny"])
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (f"{'x' * 131_073}\t1", r"train.tsv, line 3: field larger than field limit \(131072\)"),
+        ("fine\t9", "train.tsv, line 3: the label '9' is not one of SST-2's labels"),
+        ("\udcff\t1", "train.tsv, line 3: 'utf-8' codec can't decode byte 0xff"),
+    ],
+)
+def test_the_error_for_a_faulty_line_of_the_official_files(line, message, tmp_path, monkeypatch):
+    monkeypatch.setenv("GLUE_DIR", str(tmp_path))
+    (tmp_path / "SST-2").mkdir()
+    content = f"sentence\tlabel\nfine\t1\n{line}\n"
+    (tmp_path / "SST-2" / "train.tsv").write_text(content, "utf-8", "surrogateescape")
+    (tmp_path / "SST-2" / "dev.tsv").write_text("sentence\tlabel\n")
     with pytest.raises(ValueError, match=message):
         sources.rows("SST-2", ["folder"])
+    (tmp_path / "SST-2" / "train.tsv").write_text("sentence\tlabel\nfine\t1\n")
+    with pytest.raises(ValueError, match="dev.tsv has no rows"):
+        sources.rows("SST-2", ["folder"])
+
+
+def test_dev_rows_that_stand_in_train_are_refused(tmp_path, monkeypatch, glue_dir):
+    assert len(sources.rows("CoLA", ["folder"]).dev) == 1043, "GLUE's own few repeats are accepted"
+    monkeypatch.setenv("GLUE_DIR", str(tmp_path))
+    lines = [json.dumps({"sentence1": f"row {n}", "label": n % 2}) for n in range(40)]
+    for extra, status in ((1, "accepted"), (2, "refused")):
+        write_jsonl(tmp_path / "SST-2" / "train.jsonl.gz", *lines[:20])
+        write_jsonl(tmp_path / "SST-2" / "dev.jsonl.gz", *lines[20 : 40 - extra], *lines[:extra])
+        if status == "accepted":
+            assert len(sources.rows("SST-2", ["folder"]).dev) == 20
+        else:
+            message = (
+                "dev.jsonl.gz, line 19: this row is also in train.jsonl.gz, line 1, as 2 of 20"
+            )
+            with pytest.raises(ValueError, match=message):
+                sources.rows("SST-2", ["folder"])
 
 
 def test_sources_are_tried_in_order_and_give_their_reasons(monkeypatch):

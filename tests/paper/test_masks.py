@@ -1,9 +1,14 @@
 """Published masks are read exactly, or refused with a message that names the file."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 from lib.analysis import survival
+from lib.artefacts.fingerprint import ROOT
 from lib.paper import masks as published
 from lib.paper.masks import PublishedMasks, masks_folder
 
@@ -47,7 +52,7 @@ def test_the_fingerprint_depends_on_the_contents(masks_dir):
             "not an array in numpy",
         ),
         (b"PK\x03\x04 an archive", "not an array in numpy"),
-        (b"\x93NUMPY" + b"x" * 2_000_000, "2,000,006 bytes, far more than a mask needs"),
+        (b"\x93NUMPY" + b"x" * 2_000_000, "over 1,000,000 bytes, far more than a mask needs"),
     ],
 )
 def test_a_file_that_is_not_a_mask_is_refused_by_name(masks_dir, content, message):
@@ -57,6 +62,53 @@ def test_a_file_that_is_not_a_mask_is_refused_by_name(masks_dir, content, messag
         PublishedMasks(masks_dir, "SST-2", 42).load("joint_head_mask.npy")
     assert str(path) in str(refused.value)
     assert "copy it from the authors' repository again" in str(refused.value)
+
+
+def endless(path):
+    path.symlink_to("/dev/zero")
+
+
+def looping(path):
+    path.symlink_to(path.name)
+
+
+def dangling(path):
+    path.symlink_to("nowhere.npy")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (endless, "cannot be read: it is not a regular file"),
+        (os.mkfifo, "cannot be read: it is not a regular file"),
+        (os.mkdir, "cannot be read: Is a directory"),
+        (looping, "cannot be read: Too many levels of symbolic links"),
+        (dangling, "is a link to a file that does not exist"),
+    ],
+)
+def test_what_is_not_a_regular_file_is_refused_by_name(masks_dir, make, message):
+    path = masks_dir / "heads_mlps" / "SST-2" / "seed_42" / "head_mask.npy"
+    path.unlink()
+    make(path)
+    code = (
+        "import resource, sys; from pathlib import Path; from lib.paper import masks\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))  # /dev/zero fills any memory\n"
+        "place = masks.PublishedMasks(Path(sys.argv[1]), 'SST-2', 42)\n"
+        "for use in (place.done, lambda: place.load('joint_head_mask.npy')):\n"
+        "    try: print(use())\n"
+        "    except ValueError as refused: print(refused)"
+    )
+    command = [sys.executable, "-c", code, str(masks_dir)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=ROOT)
+    assert ended.stdout.splitlines() == [f"{path} {message}; {published.WAY_OUT}"] * 2, ended.stderr
+
+
+@pytest.mark.parametrize("name", ["~nobody-has-this-name/masks", "x" * 5000, "circle"])
+def test_a_folder_of_masks_that_cannot_be_is_a_sentence(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "circle").symlink_to("circle")
+    with pytest.raises(ValueError, match="which has none of the folders heads_mlps"):
+        masks_folder(name)
 
 
 def test_a_pickle_is_never_opened(masks_dir, tmp_path):
