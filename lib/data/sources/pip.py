@@ -24,7 +24,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from lib.data.glue import TASKS
-from lib.data.sources.archives import Archive, cache
+from lib.data.sources.archives import Archive, Snapshot, cache
 from lib.data.sources.pretrained import load
 from lib.data.sources.unavailable import Unavailable
 
@@ -228,13 +228,17 @@ def _folder(name: str) -> tuple[Path, Archive]:
         raise Unavailable(f"its only encoders are {' and '.join(_ENCODERS)}")
     archive, unpack = _ENCODERS[name]
     folder = cache() / "encoders" / f"{name}-{archive.checksum[:16]}"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{folder}.lock"):
-        if not folder.exists():
-            with tempfile.TemporaryDirectory(dir=folder.parent) as unfinished:
-                unpack(Path(unfinished))
-                shutil.copytree(unfinished, f"{folder}.new", dirs_exist_ok=True)
-            os.replace(f"{folder}.new", folder)
+    unpacked = Snapshot(folder, Path(f"{folder}.json"))
+    if not unpacked.holds():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{folder}.lock"):
+            if not unpacked.holds():
+                with tempfile.TemporaryDirectory(dir=folder.parent) as unfinished:
+                    unpack(Path(unfinished))
+                    shutil.rmtree(folder, ignore_errors=True)
+                    shutil.copytree(unfinished, f"{folder}.new", dirs_exist_ok=True)
+                os.replace(f"{folder}.new", folder)
+                unpacked.take()
     return folder, archive
 
 
