@@ -16,9 +16,15 @@ def publish(place: Place, name: str, thing) -> None:
     if hasattr(thing, "savefig"):
         folder, files = "figures", {"png": thing, "svg": thing}
     else:
+        # an unescaped | would begin another cell
+        flat = thing.reset_index().rename(columns=_escaped).map(_escaped)
         # disable_numparse: otherwise the text 0.80 would become 0.8
-        markdown = thing.reset_index().to_markdown(index=False, disable_numparse=True)
+        markdown = flat.to_markdown(index=False, disable_numparse=True)
         folder, files = "tables", {"csv": thing.to_csv(), "md": markdown + "\n"}
     shared = replace(place, step=folder, task=None, seed=None)
     for suffix, value in files.items():
         shared.save(f"{name}.{suffix}", value, made_by=place.name)
+
+
+def _escaped(cell):
+    return cell.replace("|", "\\|") if isinstance(cell, str) else cell

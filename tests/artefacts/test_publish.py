@@ -1,3 +1,5 @@
+import re
+
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -25,3 +27,14 @@ def test_figures_and_tables_are_put_where_people_look(outputs):
         and record["fingerprint"] == place.fingerprint
         and record["parameters"] == {"seed": 42}
     )
+
+
+def test_a_bar_in_a_name_does_not_end_its_cell(outputs):
+    place = Place("test", "07_stability", fingerprint="a" * 64)
+    index = pd.Index(["E|g|", "−E g"], name="P(a|b)")
+    publish(place, "estimators", pd.DataFrame({"|ρ|": ["0.80", "|x|"], "n": [1, 2]}, index=index))
+    header, rule, first, second = Place("test", "tables").load("estimators.md").splitlines()
+    cells = [re.split(r" *(?<!\\)\| *", line)[1:-1] for line in (header, rule, first, second)]
+    assert [len(line) for line in cells] == [3, 3, 3, 3]
+    assert cells[0] == [r"P(a\|b)", r"\|ρ\|", "n"] and cells[2] == [r"E\|g\|", "0.80", "1"]
+    assert Place("test", "tables").load("estimators.csv").startswith("P(a|b),|ρ|,n\nE|g|,0.80,1\n")
