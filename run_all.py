@@ -235,7 +235,9 @@ def execute(
             raise ConfigError(
                 f"{job.name} reads {missing[0]}, which is not done; run it too, or leave out --only"
             )
-    with Cluster(options.scheduler, options.jobs, profile.jobs_per_card) as cluster:
+    with Cluster(
+        options.scheduler, options.jobs, profile.jobs_per_card, profile.threads
+    ) as cluster:
         cards = f", {cluster.cards} GPU(s)" if cluster.cards else ""
         console.print(
             f"profile {name}: {len(todo)} of {len(wanted)} jobs to do, "
@@ -293,6 +295,7 @@ def job_spec(
         cluster.per_host,
         cluster.cards,
         allow_partial(job, options),
+        cluster.threads,
     )
     return spec, [read.name for read in job.reads if read.name in running]
 

@@ -31,11 +31,18 @@ CONFIG = {
 class Cluster:
     """A context that holds workers.
 
-    workers, cards: how many there are. per_host: the most workers on one machine.
+    workers, cards: how many there are. per_host: the most workers on one machine. threads: of each
+    job; None for its share of the cores.
     """
 
-    def __init__(self, scheduler: str | None, jobs: int | None, jobs_per_card: int):
-        self.scheduler, self.share = scheduler, 1 / jobs_per_card
+    def __init__(
+        self,
+        scheduler: str | None,
+        jobs: int | None,
+        jobs_per_card: int,
+        threads: int | None = None,
+    ):
+        self.scheduler, self.share, self.threads = scheduler, 1 / jobs_per_card, threads
         self.cards = 0 if scheduler else _cards()
         self.workers = jobs or self.cards * jobs_per_card or usable_cores()
         self.per_host = self.workers
@@ -56,7 +63,7 @@ class Cluster:
             self.per_host = max([hosts.count(host) for host in hosts] or [1])
             self.needs_card = any("GPU" in worker.get("resources", {}) for worker in known)
         else:
-            self.nursery = warm.start(**process_environment(self.per_host))
+            self.nursery = warm.start(**process_environment(self.per_host, self.threads))
             self.local = LocalCluster(
                 n_workers=self.workers,
                 threads_per_worker=1,

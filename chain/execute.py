@@ -30,7 +30,8 @@ class JobSpec:
     """What a worker needs to know to run a job.
 
     source, target: the notebook and its executed copy, absolute paths. jobs: the most jobs that
-    share this machine. allow_partial: run even if some of what it reads has failed.
+    share this machine. allow_partial: run even if some of what it reads has failed. threads: of the
+    kernel; None for its share of the cores.
     """
 
     name: str
@@ -40,6 +41,7 @@ class JobSpec:
     jobs: int
     cards: int = 0
     allow_partial: bool = False
+    threads: int | None = None
 
 
 def execute(spec: JobSpec, upstream: list[Outcome]) -> Outcome:
@@ -102,7 +104,7 @@ def _environment(spec: JobSpec) -> None:
     # hold MKL to one thread
     for variable in ("MALLOC_TRIM_THRESHOLD_", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.pop(variable, None)
-    os.environ.update(process_environment(spec.jobs), TOKENIZERS_PARALLELISM="false")
+    os.environ.update(process_environment(spec.jobs, spec.threads), TOKENIZERS_PARALLELISM="false")
     name = str(get_worker().name)
     if (
         spec.cards and name.isdigit()
@@ -110,13 +112,13 @@ def _environment(spec: JobSpec) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = str(int(name) % spec.cards)
 
 
-def process_environment(jobs: int) -> dict[str, str]:
+def process_environment(jobs: int, threads: int | None = None) -> dict[str, str]:
     """Variables for a process that shares this machine with others, `jobs` in all.
 
     PYTHONPATH puts this checkout's lib first, whichever is installed. Each process gets a thread
-    per core of its share: more threads would only wait for one another.
+    per core of its share, or `threads`: more than its share would only wait for one another.
     """
-    count = max(1, usable_cores() // jobs)
+    count = threads or max(1, usable_cores() // jobs)
     wait = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
     return {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(count)} | wait
 

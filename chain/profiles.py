@@ -109,6 +109,9 @@ class Profile(BaseModel):
     annotated_dir: Annotated[str, AfterValidator(_folder)] = ""
     masks_dir: Annotated[str, AfterValidator(_folder)] = ""
     jobs_per_card: PositiveInt = 1
+    # of each job; None: its share of the cores. Sums in another order have other last digits, so
+    # results are the same bytes only if this is the same.
+    threads: PositiveInt | None = None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Jobs on workers: failures, killed processes, the order of jobs, estimates, and run_all itself."""
 
 import gzip
+import json
 import os
 import re
 import signal
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict
+from pathlib import Path
 
 import nbformat
 import psutil
@@ -349,3 +351,36 @@ def test_the_smoke_chain_on_a_scheduler_with_two_workers(scheduler):
     (outputs / "smoke" / "02_magnitude_pruning" / "SST-2" / "seed_42" / "done.json").unlink()
     output = run_all_py("--profile", "smoke", "--scheduler", address, outputs=outputs, status=0)
     assert "1 done" in output, "only the job without done.json runs again"
+
+
+def contents(folder):
+    """{path: what must be the same in two runs}, without run_all's notes on how long jobs took.
+
+    Of an executed notebook its code and outputs, of a provenance all but times and durations.
+    """
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_dir() or name in (".lock", "run_all/seconds.json", "run_all/seconds.json.json"):
+            continue
+        if path.suffix == ".ipynb":
+            cells = json.loads(path.read_text())["cells"]
+            found[name] = [(cell["source"], cell.get("outputs")) for cell in cells]
+        elif path.with_suffix("").suffix and path.suffix == ".json":
+            record = json.loads(path.read_text())
+            assert {"seconds", "written"} <= record.keys(), name
+            found[name] = {k: v for k, v in record.items() if k not in ("seconds", "written")}
+        else:
+            found[name] = path.read_bytes()
+    return found
+
+
+def test_the_same_parameters_give_the_same_bytes_with_one_worker_and_with_two(scheduler, tmp_path):
+    address, outputs = scheduler
+    run_all_py("--profile", "smoke", "--scheduler", address, outputs=outputs, status=0)
+    run_all_py("--profile", "smoke", "--jobs", "1", outputs=tmp_path, status=0)
+    two, one = contents(outputs / "smoke"), contents(tmp_path / "smoke")
+    assert two.keys() == one.keys()
+    kinds = {Path(name).suffix for name in one}
+    assert {".npy", ".safetensors", ".json", ".csv", ".md", ".png", ".svg", ".ipynb"} <= kinds
+    assert [name for name in one if one[name] != two[name]] == []
