@@ -11,9 +11,10 @@ import json
 import os
 from pathlib import Path
 
+from lib.artefacts.files import sha256
 from lib.data.glue import TASKS
-from lib.data.sources.pretrained import load
-from lib.data.sources.unavailable import Unavailable
+from lib.data.sources.pretrained import Damaged, files, load
+from lib.data.sources.unavailable import Unavailable, refuse_revision
 
 COLA = (3, None, 1)  # where its files have sentence1, sentence2 and label: they have no header line
 COLUMNS = {  # the names of these columns in the other official files
@@ -28,7 +29,7 @@ COLUMNS = {  # the names of these columns in the other official files
 }
 
 
-def rows(task: str) -> tuple[list[dict], list[dict], str, str]:
+def rows(task: str, train: bool = True) -> tuple[list[dict], list[dict], str, str]:
     """Read (train rows, dev rows, origin, about) of a task from GLUE_DIR."""
     base = os.environ.get("GLUE_DIR")
     if not base:
@@ -41,7 +42,8 @@ def rows(task: str) -> tuple[list[dict], list[dict], str, str]:
     for names in (("train",), dev_names):
         path = _split_file(folder, names)
         checksum.update(path.read_bytes())
-        splits.append(read_jsonl(path, task) if path.name.endswith(".gz") else read_tsv(path, task))
+        read = read_jsonl if path.name.endswith(".gz") else read_tsv
+        splits.append(read(path, task) if train or names == dev_names else [])
     about = "GLUE rows from a folder of yours (the one that GLUE_DIR names)"
     return *splits, f"folder {Path(base).name}/{task} sha256:{checksum.hexdigest()[:16]}", about
 
@@ -120,14 +122,31 @@ def _row(task: str, sentence1: str, sentence2: str | None, label) -> dict:
     return {"sentence1": sentence1, "sentence2": sentence2, "label": value}
 
 
-def prepare(name: str) -> str:
-    """The origin of an encoder that was saved with save_pretrained in the folder `name`."""
-    if not (Path(name) / "config.json").exists():
+def prepare_rows(task: str) -> str:
+    """Read the rows of a task, and return their origin."""
+    return rows(task)[2]
+
+
+def prepare(name: str, revision: str | None = None) -> str:
+    """The origin of an encoder that was saved with save_pretrained in the folder `name`.
+
+    It has a checksum of the config, the weights and the tokenizer.
+    """
+    folder = Path(name)
+    if not (folder / "config.json").exists():
         raise Unavailable(f"{name} is not a folder with a config.json")
-    return f"folder {Path(name).name}"
+    refuse_revision(revision)
+    checksum = hashlib.sha256()
+    for path in files(folder):
+        checksum.update(f"{path.name} {sha256(path)}\n".encode())
+    return f"folder {folder.name} sha256:{checksum.hexdigest()[:16]}"
 
 
-def encoder(name: str):
+def encoder(name: str, revision: str | None = None):
     """Load (encoder, tokenizer, origin) from the folder `name`."""
-    origin = prepare(name)
-    return *load(name), origin
+    origin = prepare(name, revision)
+    way_out = "save encoder and tokenizer there again, with save_pretrained"
+    try:
+        return *load(Path(name), way_out), origin
+    except Damaged as fault:
+        raise ValueError(f"{fault}; {way_out}") from None
