@@ -18,6 +18,7 @@ from rich.table import Table
 
 from chain import estimate, probe, profiles
 from chain.changes import choose
+from chain.check import check_encoder
 from chain.cluster import Cluster
 from chain.display import Display
 from chain.execute import JobSpec, Outcome
@@ -94,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--scheduler", metavar="tcp://…", help="use this dask scheduler instead of a local cluster")
     add("--force", action="store_true", help="also run what is already done")
     add("--dry-run", action="store_true", help="print the plan with sizes and times; run nothing")
+    add("--fetch", action="store_true", help="download and check encoder and rows; run nothing")
     add(
         "--keep-going",
         action="store_true",
@@ -119,7 +121,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
             origins = recorded_origins(chosen.name)
         else:
             with console.status("looking for the encoder and the rows"):
-                origins = sources.locate(profile.encoder, profile.tasks, profile.look_in)
+                where = (profile.encoder, profile.tasks, profile.look_in, profile.revision)
+                origins = sources.locate(*where)
         jobs = plan(chain, chosen.name, profile, origins, masks)
         wanted = select(jobs, chain, options.only)
     except ValueError as fault:  # a wrong checksum, an unknown label, a broken mask file
@@ -127,6 +130,11 @@ def run(options: argparse.Namespace, console: Console) -> int:
     if options.dry_run:
         show_plan(console, wanted, chosen.name, profile, options)
         return 0
+    if origins and (options.fetch or options.force or not all(job.done for job in wanted)):
+        with console.status("trying the encoder"):
+            check_encoder(profile, origins["encoder"])
+    if options.fetch:
+        return show_fetched(console, origins)
     folder = store.outputs() / chosen.name
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock", timeout=0)
@@ -183,6 +191,17 @@ def recorded_origins(name: str) -> dict[str, str]:
         facts = (place.done() or {}).get("facts", {})
         found |= {"encoder": facts.get("encoder"), str(place.task): facts.get("rows")}
     return found
+
+
+def show_fetched(console: Console, origins: dict[str, str]) -> int:
+    """Print what is in the caches now, a line for the encoder and each task's rows."""
+    for what, origin in origins.items():
+        console.print(f"{what:8} {origin}", highlight=False, markup=False, soft_wrap=True)
+    ready = (
+        "All of it is here and whole" if origins else "This profile needs no encoder and no rows"
+    )
+    console.print(f"{ready}: it can run without a network.", highlight=False)
+    return 0
 
 
 def show_plan(

@@ -88,6 +88,7 @@ class Profile(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     encoder: Annotated[str, AfterValidator(_encoder)]
+    revision: Annotated[str, Field(min_length=1)] | None = None
     look_in: Annotated[list[Literal["folder", "pip", "hub", "tiny"]], Field(min_length=1), Distinct]
     tasks: Annotated[
         list[Annotated[str, AfterValidator(known_task)]], Field(min_length=1), Distinct

@@ -57,7 +57,7 @@ def test_parameters_come_first_and_setup_follows(step):
     assert code[0]["metadata"].get("tags") == ["parameters"]
     assert "setup" in code[1]["metadata"].get("tags", [])
     assert {"profile"} <= set(parameter_names(step))
-    assert len(source(code[0]).splitlines()) <= 8
+    assert len(source(code[0]).splitlines()) <= 9
 
 
 def test_exercises_are_checked_and_so_are_the_sources_shown(step):

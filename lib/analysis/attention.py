@@ -22,6 +22,8 @@ from lib.model.batches import Encoded
 from lib.model.classifier import SentenceClassifier
 from lib.pruning import gates
 
+SAME = 1e-4  # how far apart float32 may bring two ways to compute the same, relative to the largest
+
 
 @torch.no_grad()
 def maps(
@@ -32,24 +34,27 @@ def maps(
     Row i of a map is the token that looks, column j the token that is looked at. Dropout is off.
     Rows go through the model one at a time, so there is no padding and little memory is needed.
     Inside `gates.masked` the maps are those of the subnetwork.
+    Raises ValueError if a raw map is not the one that the model itself has computed with.
     """
     model.eval()
     data = data.to(model.device)
     for row in rows:
         inputs, _ = data.batch([row])
-        with _inputs_of_attention(model) as states:
+        with _recorded_attention(model) as recorded:
             model.encoder(**inputs)
         by_layer = [
-            of_layer(layer, state[0])
-            for layer, state in zip(gates.encoder_layers(model), states, strict=True)
+            of_layer(layer, states[0], context[0])
+            for layer, (states, context) in zip(gates.encoder_layers(model), recorded, strict=True)
         ]
         yield tuple(torch.stack(kind).float().cpu().numpy() for kind in zip(*by_layer, strict=True))
 
 
-def of_layer(layer: Any, states: Tensor) -> tuple[Tensor, Tensor]:
+def of_layer(layer: Any, states: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
     """Compute (raw, normed) of one layer, [heads, tokens, tokens] each.
 
     states: the input of the layer's attention, [tokens, hidden]
+    context: its output before the projection, [tokens, hidden]; ValueError if the raw map does not
+        give the same, as in a model that turns queries and keys by their positions
     """
     attention, output = layer.attention.self, layer.attention.output.dense
     heads = attention.num_attention_heads
@@ -58,26 +63,33 @@ def of_layer(layer: Any, states: Tensor) -> tuple[Tensor, Tensor]:
         for linear in (attention.query, attention.key, attention.value)
     )
     raw = (query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5).softmax(-1)
+    difference = ((raw @ value).transpose(0, 1).flatten(1) - context).abs().max()
+    if not difference <= SAME * context.abs().max():
+        raise ValueError(
+            f"the attention of {type(attention).__name__} is not the softmax of query · key / √d_h "
+            f"(its context vectors differ by {difference:.2g}), so there are no maps to look at; "
+            f"{gates.ADVICE}"
+        )
     weight = output.weight.unflatten(-1, (heads, -1)).permute(1, 2, 0)  # [heads, head size, hidden]
     norms = (value @ weight).norm(dim=-1)  # [heads, tokens]: ‖f(x_j)‖
     return raw, raw * norms.unsqueeze(-2)
 
 
 @contextmanager
-def _inputs_of_attention(model: nn.Module) -> Generator[list[Tensor]]:
-    """Collect what each layer's attention reads, [rows, tokens, hidden], while the model runs."""
-    states: list[Tensor] = []
+def _recorded_attention(model: nn.Module) -> Generator[list[tuple[Tensor, Tensor]]]:
+    """Collect (input, context), [rows, tokens, hidden], of each layer's attention as it runs."""
+    recorded: list[tuple[Tensor, Tensor]] = []
 
-    def remember(_module, args, kwargs):
-        states.append(args[0] if args else kwargs["hidden_states"])
+    def remember(_module, args, kwargs, output):
+        context = output[0] if isinstance(output, tuple) else output
+        recorded.append((args[0] if args else kwargs["hidden_states"], context))
 
     layers = gates.encoder_layers(model)
     hooks = [
-        layer.attention.self.register_forward_pre_hook(remember, with_kwargs=True)
-        for layer in layers
+        layer.attention.self.register_forward_hook(remember, with_kwargs=True) for layer in layers
     ]
     try:
-        yield states
+        yield recorded
     finally:
         for hook in hooks:
             hook.remove()

@@ -96,13 +96,15 @@ class Baseline(nn.Module):
         return self.classifier.weight.device
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, **_inputs: Tensor) -> Tensor:
-        # a row is [CLS] first [SEP], or [CLS] first [SEP] second [SEP]
+        # a row is [CLS] first [SEP], or [CLS] first [SEP] second [SEP], with two in the middle for
+        # RoBERTa
         first_end = (input_ids == self.separator).int().argmax(1)
         row_end = attention_mask.sum(1) - 1
         u = self._vector(input_ids, torch.ones_like(first_end), first_end)
         if not self.pair:
             return self.classifier(self.hidden(u))
-        v = self._vector(input_ids, first_end + 1, row_end)
+        next_token = input_ids.gather(1, first_end[:, None] + 1)[:, 0]
+        v = self._vector(input_ids, first_end + 1 + (next_token == self.separator), row_end)
         return self.classifier(self.hidden(torch.cat([u, v, (u - v).abs(), u * v], -1)))
 
     def _vector(self, words: Tensor, start: Tensor, end: Tensor) -> Tensor:

@@ -39,7 +39,8 @@ class SentenceClassifier(nn.Module):
             raise ValueError(f"pooling is {pooling!r}; it can be 'cls' or 'mean'")
         if pooling == "cls" and getattr(encoder, "pooler", None) is None:
             raise ValueError(
-                f"{type(encoder).__name__} has no pooler over [CLS]; use pooling 'mean'"
+                f"{type(encoder).__name__} has no pooler over [CLS]; use pooling 'mean' "
+                "(in a profile, finetuning: {pooling: mean})"
             )
         self.encoder, self.pooling = encoder, pooling
         self.dropout = nn.Dropout(encoder.config.hidden_dropout_prob)

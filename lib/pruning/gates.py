@@ -27,7 +27,16 @@ LINEARS = (
     "intermediate.dense",
     "output.dense",
 )
-LAYOUT = (*LINEARS, "output.dropout")  # all submodules of a layer that this project relies on
+# All submodules of a layer. Another layout computes something else: a LayerNorm that comes first,
+# positions that turn queries and keys, convolutions, adapters.
+LAYOUT = {
+    "": {"attention", "intermediate", "output"},
+    "attention": {"self", "output"},
+    "attention.self": {"query", "key", "value", "dropout"},
+    "attention.output": {"dense", "LayerNorm", "dropout"},
+    "intermediate": {"dense", "intermediate_act_fn"},
+    "output": {"dense", "LayerNorm", "dropout"},
+}
 ADVICE = "use an encoder with BERT's layout (BERT, RoBERTa, ELECTRA, MiniLM, E5, …)"
 
 
@@ -35,29 +44,36 @@ def encoder_layers(model: nn.Module) -> list[Any]:
     """Find the encoder's layers in any model whose encoder is built like `BertModel`.
 
     model: an encoder, or a model that holds one under any name (`encoder`, `bert`, …)
-    Raises TypeError for any other architecture.
+    Raises TypeError, with the reason, for any other architecture.
     """
-    for module in model.modules():
-        layers = getattr(module, "layer", None)
-        if isinstance(layers, nn.ModuleList) and len(layers):
-            missing = [path for path in LAYOUT if not _has(layers[0], path)]
-            if not missing or hasattr(model, "compacted_to"):
-                return list(layers)
-            raise TypeError(
-                f"{type(module).__name__} is not built like BertModel: "
-                f"its layers have no {missing[0]}; {ADVICE}"
-            )
-    raise TypeError(
-        f"{type(model).__name__} has no list of layers called `layer`, unlike BertModel; {ADVICE}"
-    )
+    lists = ((module, getattr(module, "layer", None)) for module in model.modules())
+    found = [(m, layers) for m, layers in lists if isinstance(layers, nn.ModuleList) and layers]
+    if not found:
+        raise TypeError(
+            f"{type(model).__name__} has no list of layers called `layer`, unlike BertModel; "
+            f"{ADVICE}"
+        )
+    encoder, layers = found[0]
+    reason = "" if hasattr(model, "compacted_to") else _difference(encoder, layers[0])
+    if len(found) > 1:
+        reason = "it has more than one list of layers"
+    if reason:
+        raise TypeError(f"{type(encoder).__name__} is not built like BertModel: {reason}; {ADVICE}")
+    return list(layers)
 
 
-def _has(module: nn.Module, path: str) -> bool:
-    for name in path.split("."):
-        if not hasattr(module, name):
-            return False
-        module = getattr(module, name)
-    return True
+def _difference(encoder: nn.Module, layer: nn.Module) -> str:
+    """Say how an encoder's layers differ from BERT's; "" if they do not."""
+    modules = dict(layer.named_modules())
+    for path, expected in LAYOUT.items():
+        there = {name for name, _ in modules[path].named_children()}
+        for name in sorted(expected - there):
+            return f"its layers have no {path}.{name}".replace(" .", " ")
+        for name in sorted(there - expected):
+            return f"its layers have {path}.{name}, too".replace(" .", " ")
+    for name in sorted({name for name, _ in encoder.named_children()} - {"layer"}):
+        return f"it has {name} beside its layers"
+    return ""
 
 
 def shape(model: nn.Module) -> tuple[int, int]:

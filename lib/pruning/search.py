@@ -5,7 +5,7 @@ authors' code differ, `Magnitude` and `Structured` have a choice; [n] is the REA
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar, get_args
 
 import numpy as np
@@ -17,39 +17,66 @@ from lib.pruning.masks import Mask, WeightMask
 
 Mode = Literal["joint", "heads", "mlps"]
 MODES = get_args(Mode)
-AnyMask = TypeVar("AnyMask", Mask, WeightMask)
 
 
 @dataclass(frozen=True)
-class Round(Generic[AnyMask]):
-    """One round: a subnetwork, its score on dev, and whether the loop accepted it.
+class Round:
+    """A round of s-pruning: a subnetwork, its score on dev, and whether the loop accepted it.
 
-    phase: what this round pruned; "full" for the whole model, "magnitude" in m-pruning, "back" for
-        a mask that the search steps back to, whatever its score (decision 25)
-    importance: measured on this subnetwork, not normalised; None in m-pruning, and for a mask under
-        the floor if no later round needs it
+    phase: what this round pruned; "full" for the whole model, "back" for a mask that the search
+        steps back to, whatever its score (decision 25)
+    importance: measured on this subnetwork, not normalised; None for a mask under the floor if no
+        later round needs it
     """
 
     phase: str
-    mask: AnyMask
+    mask: Mask
     score: float
     accepted: bool
     importance: Importance | None = None
 
 
 @dataclass(frozen=True)
-class Trail(Generic[AnyMask]):
+class WeightRound:
+    """A round of m-pruning: how many weights it kept, their score, and whether it was accepted.
+
+    A mask of BERT-base's weights takes 10 MiB, and a search whose score never falls has about 160
+    rounds. So the mask is not kept, but made again when it is asked for.
+    order: the weights in order of magnitude; of all rounds, the same
+    """
+
+    order: "Ordering" = field(repr=False)
+    kept: int
+    score: float
+    accepted: bool
+
+    @property
+    def share(self) -> float:
+        """The share (0 to 1) of weights kept."""
+        return self.kept / self.order.size
+
+    @property
+    def mask(self) -> WeightMask:
+        """Make this round's mask."""
+        return self.order.keep(self.kept)
+
+
+AnyRound = TypeVar("AnyRound", Round, WeightRound)
+
+
+@dataclass(frozen=True)
+class Trail(Generic[AnyRound]):
     """All rounds of a pruning loop: rounds[0] is the full model, floor the lowest score allowed."""
 
-    rounds: tuple[Round[AnyMask], ...]
+    rounds: tuple[AnyRound, ...]
     floor: float
 
     @property
-    def good(self) -> Round[AnyMask]:
+    def good(self) -> AnyRound:
         """The last accepted round: the "good" subnetwork. Its score is never under the floor."""
         return [r for r in self.rounds if r.accepted][-1]
 
-    def to_tensors(self: "Trail[Mask]") -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    def to_tensors(self: "Trail[Round]") -> tuple[dict[str, np.ndarray], dict[str, str]]:
         """Return (tensors, metadata) of an s-pruning trail for the store.
 
         Each tensor is [rounds, …]. An importance that was not measured is nan.
@@ -72,7 +99,7 @@ class Trail(Generic[AnyMask]):
     @staticmethod
     def from_tensors(
         tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]
-    ) -> "Trail[Mask]":
+    ) -> "Trail[Round]":
         """Read back what `to_tensors` returned."""
         scores = zip(tensors["head_importance"], tensors["mlp_importance"], strict=True)
         rounds = zip(
@@ -191,7 +218,7 @@ def by_magnitude(
     weights: Mapping[str, np.ndarray],
     score: Callable[[WeightMask], float],
     choices: Magnitude | None = None,
-) -> Trail[WeightMask]:
+) -> Trail[WeightRound]:
     """Prune the smallest weights round by round while the score is at or above the floor (§3.2).
 
     weights: {parameter name: array} of the fine-tuned model
@@ -200,17 +227,15 @@ def by_magnitude(
     choices = choices or Magnitude()
     order = Ordering(weights)
     left = total = order.size
-    mask = order.keep(total)
-    full = score(mask)
+    full = score(order.keep(total))
     floor = floor_of(full, choices.keep)
-    rounds = [Round("full", mask, full, True)]
+    rounds = [WeightRound(order, total, full, True)]
     while rounds[-1].accepted and left > 0 and len(rounds) - 1 < (choices.max_rounds or np.inf):
         base = left if choices.share_of == "left" else total
         left = max(0, left - max(1, round(choices.step * base)))
-        mask = order.keep(left)
-        value = score(mask)
+        value = score(order.keep(left))
         at_limit = len(rounds) == choices.max_rounds  # the authors' loop drops its last mask
-        rounds.append(Round("magnitude", mask, value, bool(value >= floor) and not at_limit))
+        rounds.append(WeightRound(order, left, value, bool(value >= floor) and not at_limit))
     return Trail(tuple(rounds), floor)
 
 
@@ -243,7 +268,7 @@ def by_importance(
     measure: Callable[[Mask, float], tuple[float, Importance | None]],
     mode: Mode = "joint",
     choices: Structured | None = None,
-) -> Trail[Mask]:
+) -> Trail[Round]:
     """Prune the least important units round by round while the score is at or above the floor.
 
     This is s-pruning (§3.3). A phase ends at its first mask under the floor, or with no unit left.

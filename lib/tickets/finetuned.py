@@ -9,6 +9,7 @@ import torch
 
 from lib.artefacts.store import Place
 from lib.data import glue, sources
+from lib.data.sources import hub
 from lib.model import recipes, train
 from lib.model.batches import Encoded, encode
 from lib.model.classifier import SentenceClassifier
@@ -108,20 +109,46 @@ def halves(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 
 def new(
-    encoder: str, look_in: Sequence[str], task: str, seed: int, pooling: str | None = None
+    encoder: str,
+    look_in: Sequence[str],
+    task: str,
+    seed: int,
+    pooling: str | None = None,
+    revision: str | None = None,
 ) -> tuple[SentenceClassifier, Any, str]:
     """Put a new classifier on a pre-trained encoder: (model, tokenizer, the encoder's origin).
 
     The classifier's weights are drawn with the seed.
     look_in: the sources to try for the encoder; see `lib.data.sources`
     pooling: None for the one in the encoder's recipe
+    revision: the encoder's, on the hub
+    Raises TypeError for an architecture that is not BERT's.
     """
-    pretrained, tokenizer, origin = sources.encoder(encoder, look_in)
-    gates.encoder_layers(pretrained)  # raises TypeError for an architecture that is not BERT's
+    loaded, tokenizer, origin = sources.encoder(encoder, look_in, revision)
+    gates.encoder_layers(loaded)
     generator = torch.Generator().manual_seed(seed)
     pooling = pooling or recipes.recipe(encoder).pooling
-    model = SentenceClassifier(pretrained, glue.TASKS[task].outputs, pooling, generator)
+    model = SentenceClassifier(loaded, glue.TASKS[task].outputs, pooling, generator)
     return to_best_device(model), tokenizer, origin
+
+
+def pretrained(place: Place) -> tuple[SentenceClassifier, Any]:
+    """Make the model that notebook 01 started from at a place again: (model, tokenizer).
+
+    Raises ValueError if the encoder is no longer the one that it started from.
+    """
+    assert place.task is not None and place.seed is not None, "01 runs for a task and a seed"
+    result = place.load("result.json")
+    parameters, pooling = result["parameters"], result["recipe"]["pooling"]
+    encoder, look_in = parameters["encoder"], parameters["look_in"]
+    revision = hub.revision_in(result["encoder"])
+    model, tokenizer, origin = new(encoder, look_in, place.task, place.seed, pooling, revision)
+    if origin != result["encoder"]:
+        raise ValueError(
+            f"the encoder {encoder} is not the one that {place.name} was trained from ({origin} "
+            f"now, {result['encoder']} then); bring that one back, or run notebook 01 again"
+        )
+    return model, tokenizer
 
 
 def weights(model: SentenceClassifier) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -142,16 +169,16 @@ def restore(place: Place, with_train: bool = False) -> FineTuned:
 
     with_train: also load its training rows
     Raises NotKeptError if the weights were not kept, as in the reference run, and ValueError if the
-    dev rows are no longer those that the model was scored on.
+    encoder or the dev rows are no longer those that the model was trained from and scored on.
     """
-    task, seed = place.task, place.seed
-    assert task is not None and seed is not None, "notebook 01 runs for a task and a seed"
+    task = place.task
+    assert task is not None, "notebook 01 runs for a task and a seed"
     stored, result = place.load("model.safetensors"), place.load("result.json")
     parameters, recipe = result["parameters"], recipes.Recipe(**result["recipe"])
-    look_in = parameters["look_in"]
-    model, tokenizer, _ = new(parameters["encoder"], look_in, task, seed, recipe.pooling)
+    model, tokenizer = pretrained(place)
     load_weights(model, stored)
-    rows = sources.rows(task, look_in).capped(parameters["train_rows"], parameters["dev_rows"])
+    rows = sources.rows(task, parameters["look_in"], with_train)
+    rows = rows.capped(parameters["train_rows"], parameters["dev_rows"])
     dev = encode(rows.dev, tokenizer, recipe.max_length)
     if not np.array_equal(dev.labels, np.asarray(result["labels"], dev.labels.dtype)):
         raise ValueError(

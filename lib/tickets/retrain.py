@@ -52,8 +52,15 @@ def starting_point(
     """
     start = copy.deepcopy(fresh)
     if embeddings == "finetuned":
-        start.encoder.embeddings.load_state_dict(tuned.encoder.embeddings.state_dict())
+        _copy_embeddings(tuned, start)
     return start
+
+
+def _copy_embeddings(source: SentenceClassifier, target: SentenceClassifier) -> None:
+    """Copy embeddings, in place; a small ELECTRA's are narrow and have a projection beside them."""
+    for name, module in target.encoder.named_children():
+        if name.startswith("embeddings"):
+            module.load_state_dict(source.encoder.get_submodule(name).state_dict())
 
 
 def randomly_initialised(
@@ -68,7 +75,7 @@ def randomly_initialised(
         torch.manual_seed(seed)
         other.encoder = type(model.encoder)(model.encoder.config).to(model.device)
     if keep_embeddings:
-        other.encoder.embeddings.load_state_dict(model.encoder.embeddings.state_dict())
+        _copy_embeddings(model, other)
     return other
 
 

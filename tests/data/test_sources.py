@@ -294,10 +294,10 @@ def test_an_unreachable_hub_is_reported_without_a_wait(monkeypatch):
 
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
-    hub._check_reachable.cache_clear()
+    hub._unreachable.cache_clear()
     with pytest.raises(LookupError, match="hub: the hub cannot be reached"):
         sources.rows("RTE", ["hub"])
-    hub._check_reachable.cache_clear()
+    hub._unreachable.cache_clear()
 
 
 def test_an_archive_with_a_wrong_checksum_is_not_used(tmp_path, monkeypatch):

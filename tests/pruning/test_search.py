@@ -1,3 +1,4 @@
+import tracemalloc
 from functools import partial
 
 import numpy as np
@@ -57,6 +58,20 @@ def test_m_pruning_by_hand():
     assert (trail.floor, trail.good.mask.kept) == (0.9, 73)
     of_all = by_magnitude(weights, lambda mask: 1.0, Magnitude(share_of="all"))
     assert [r.mask.kept for r in of_all.rounds] == [100, 90, 80, 70, 60, 50, 40, 30, 20, 10, 0]
+
+
+def test_the_masks_of_m_pruning_are_made_again_and_not_kept():
+    weights = {"w": np.random.default_rng(0).normal(size=80_000)}
+    masks = []
+    tracemalloc.start()
+    trail = by_magnitude(weights, lambda mask: masks.append(mask.digest) or 1.0)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(trail.rounds) > 90 and trail.good.kept == 0
+    ordering = weights["w"].nbytes + trail.good.order.up_to.nbytes
+    assert held < ordering + 200_000, "ninety masks would take 900 kB"
+    assert [r.mask.digest for r in trail.rounds] == masks
+    assert [r.share for r in trail.rounds] == [r.mask.share for r in trail.rounds]
 
 
 def test_the_authors_limit_never_accepts_its_last_mask():
@@ -207,7 +222,7 @@ def test_floors():
     assert all(floor_of(s, 0.9) == s * 0.9 for s in scores), "to the last digit, as they compare"
     assert floor_of(-0.1, 0.9) == pytest.approx(-0.11), "a full model is never under its own floor"
     undefined = by_magnitude({"w": np.arange(1.0, 11)}, lambda mask: float("nan"))
-    assert undefined.good.phase == "full", "an undefined score prunes nothing"
+    assert undefined.good.share == 1, "an undefined score prunes nothing"
 
 
 @settings(deadline=None)

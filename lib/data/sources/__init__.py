@@ -52,34 +52,44 @@ def _sample(rows: list[dict], count: int | None) -> list[dict]:
     return [rows[i] for i in np.sort(chosen)]
 
 
-def rows(task: str, order: Sequence[str]) -> Rows:
+def rows(task: str, order: Sequence[str], train: bool = True) -> Rows:
     """Get the rows of a GLUE task from the first source in `order` that has them.
 
     Raises LookupError, with each source's reason, if none has them.
+    train: False leaves out the training rows, for who only scores; the origin is the same
     """
     if task not in TASKS:
         raise LookupError(f"there is no GLUE task {task!r}; the tasks are {', '.join(TASKS)}")
-    return Rows(*_first(order, f"rows of {task}", lambda source: source.rows(task)))
+    return Rows(*_first(order, f"rows of {task}", lambda source: source.rows(task, train)))
 
 
-def encoder(name: str, order: Sequence[str]):
+def encoder(name: str, order: Sequence[str], revision: str | None = None):
     """Get (encoder, tokenizer, origin) from the first source in `order` that has the encoder.
 
-    Raises LookupError, with each source's reason, if none has it.
+    Raises LookupError, with each source's reason, if none has it, and ValueError for one that is
+    damaged or incomplete.
 
     name: "minilm-l6", "e5-small", "tiny", a folder, or any model id on the hub.
+    revision: a commit, tag or branch on the hub; None for the newest
     """
-    return _first(order, f"encoder {name}", lambda source: source.encoder(name))
+    return _first(order, f"encoder {name}", lambda source: source.encoder(name, revision))
 
 
-def locate(name: str, tasks: Sequence[str], order: Sequence[str]) -> dict[str, str]:
+def locate(
+    name: str, tasks: Sequence[str], order: Sequence[str], revision: str | None = None
+) -> dict[str, str]:
     """Find the origins of the encoder (key "encoder") and of each task's rows (key: the task).
 
-    Called once, before many processes need the data: it also downloads the archives, so that no two
-    processes download the same one.
+    Called once, before many processes need the data: it also downloads what is not in a cache yet,
+    so that no two processes download the same file and none asks the hub.
     """
-    origins = {"encoder": _first(order, f"encoder {name}", lambda source: source.prepare(name))}
-    return origins | {task: rows(task, order).origin for task in tasks}
+    origins = {
+        "encoder": _first(order, f"encoder {name}", lambda source: source.prepare(name, revision))
+    }
+    for task in tasks:
+        wanted = f"rows of {task}"
+        origins[task] = _first(order, wanted, lambda source, task=task: source.prepare_rows(task))
+    return origins
 
 
 def _first(order: Sequence[str], wanted: str, ask: Callable):

@@ -16,10 +16,10 @@ from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from lib.artefacts.files import read_regular
+from lib.artefacts.files import read_regular, sha256
 from lib.data.glue import TASKS
-from lib.data.sources.pretrained import load
-from lib.data.sources.unavailable import Unavailable
+from lib.data.sources.pretrained import Damaged, files, load
+from lib.data.sources.unavailable import Unavailable, refuse_revision
 
 COLA = (3, None, 1)  # where its files have sentence1, sentence2 and label: they have no header line
 COLUMNS = {  # the names of these columns in the other official files
@@ -38,9 +38,10 @@ COLUMNS = {  # the names of these columns in the other official files
 OVERLAP = 0.05
 
 
-def rows(task: str) -> tuple[list[dict], list[dict], str, str]:
+def rows(task: str, train: bool = True) -> tuple[list[dict], list[dict], str, str]:
     """Read (train rows, dev rows, origin, about) of a task from GLUE_DIR.
 
+    train: False leaves out the training rows, and the comparison of dev with them
     Raises Unavailable if that variable is not set. If it is, no other source may stand in for the
     folder that it names: then ValueError says why its rows cannot be used.
     """
@@ -56,12 +57,13 @@ def rows(task: str) -> tuple[list[dict], list[dict], str, str]:
         except OSError as fault:
             raise ValueError(f"{path} cannot be read: {fault.strerror}") from None
         checksum.update(content)
-        splits.append(_numbered_rows(path, content, task))
-    train, dev = splits
+        wanted = train or path == paths[-1]
+        splits.append(_numbered_rows(path, content, task) if wanted else {})
+    training, dev = splits
     _refuse_overlap(*splits, *paths)
     about = "GLUE rows from a folder of yours (the one that GLUE_DIR names)"
     origin = f"folder {Path(base).name}/{task} sha256:{checksum.hexdigest()[:16]}"
-    return list(train.values()), list(dev.values()), origin, about
+    return list(training.values()), list(dev.values()), origin, about
 
 
 def _split_file(folder: Path, names: tuple[str, ...]) -> Path:
@@ -191,14 +193,31 @@ def _label(task: str, label) -> int | float:
     return value
 
 
-def prepare(name: str) -> str:
-    """The origin of an encoder that was saved with save_pretrained in the folder `name`."""
-    if not (Path(name) / "config.json").exists():
+def prepare_rows(task: str) -> str:
+    """Read the rows of a task, and return their origin."""
+    return rows(task)[2]
+
+
+def prepare(name: str, revision: str | None = None) -> str:
+    """The origin of an encoder that was saved with save_pretrained in the folder `name`.
+
+    It has a checksum of the config, the weights and the tokenizer.
+    """
+    folder = Path(name)
+    if not (folder / "config.json").exists():
         raise Unavailable(f"{name} is not a folder with a config.json")
-    return f"folder {Path(name).name}"
+    refuse_revision(revision)
+    checksum = hashlib.sha256()
+    for path in files(folder):
+        checksum.update(f"{path.name} {sha256(path)}\n".encode())
+    return f"folder {folder.name} sha256:{checksum.hexdigest()[:16]}"
 
 
-def encoder(name: str):
+def encoder(name: str, revision: str | None = None):
     """Load (encoder, tokenizer, origin) from the folder `name`."""
-    origin = prepare(name)
-    return *load(name), origin
+    origin = prepare(name, revision)
+    way_out = "save encoder and tokenizer there again, with save_pretrained"
+    try:
+        return *load(Path(name), way_out), origin
+    except Damaged as fault:
+        raise ValueError(f"{fault}; {way_out}") from None

