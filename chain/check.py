@@ -29,7 +29,7 @@ def check_encoder(profile: Profile, origin: str) -> None:
         model = SentenceClassifier(encoder, outputs, recipe.pooling, torch.Generator())
         long = [{"sentence1": "the cat sleeps today " * recipe.max_length, "label": 0}]
         next(attention.maps(model, encode(long, tokenizer, recipe.max_length), [0]))
-    except IndexError:  # no such row in the table of positions
+    except (IndexError, RuntimeError):  # RoBERTa and BERT, with too few positions
         raise ConfigError(
             f"the encoder {profile.encoder} has no positions for rows of {recipe.max_length} "
             "tokens; set fewer, as finetuning: {max_length: 64}"

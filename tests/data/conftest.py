@@ -36,6 +36,8 @@ class FakeHub(BaseHTTPRequestHandler):
             return self.answer(503, b"down")
         if path == "/":
             return self.answer(200, b"a hub")
+        if not api and not file:  # the client asks for chat templates, for example
+            return self.answer(404, b"", {"X-Error-Code": "EntryNotFound"})
         kind, repo, what, revision = (
             api.groups() if api else ("datasets" if file[1] else "models", file[2], "file", file[3])
         )
