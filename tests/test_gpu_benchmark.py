@@ -185,6 +185,15 @@ def test_a_wrong_option_is_one_sentence_before_anything_runs(arguments, sentence
     assert ended.value.code == 2 and sentence in capsys.readouterr().err
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says when a process started")
+def test_the_time_counts_from_the_start_of_the_process():
+    ask = "import time; time.sleep(0.5); from benchmarks.gpu.__main__ import *; "
+    ask += "print(age_of_this_process())"
+    start = time.time()
+    answer = subprocess.run([sys.executable, "-c", ask], cwd=ROOT, capture_output=True, text=True)
+    assert 0.5 <= float(answer.stdout) <= time.time() - start + 0.1
+
+
 def test_turns_end_before_one_that_would_take_too_long(monkeypatch):
     now = 0.0
     monkeypatch.setattr(sides.time, "perf_counter", lambda: now)
