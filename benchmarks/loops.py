@@ -43,8 +43,8 @@ def some_batches(lengths: np.ndarray, size: int, count: int) -> list[list[int]]:
     """
     batches = training_batches(lengths, size, torch.Generator().manual_seed(0))
     batches.sort(key=lambda rows: lengths[rows].sum())
-    step = len(batches) // count
-    return batches[step // 2 :: step][:count]
+    middles = (np.arange(count) + 0.5) * len(batches) / count
+    return [batches[int(middle)] for middle in middles]
 
 
 def without_dropout(model: SentenceClassifier) -> SentenceClassifier:

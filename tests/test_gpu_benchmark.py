@@ -34,6 +34,7 @@ from lib.model.batches import encode
 from lib.model.device import to_best_device
 
 NEEDED = ("torch", "transformers", "numpy", "safetensors", "tokenizers")
+COMMAND_LINES = "typer"  # required for command lines that nobody calls; it can bring pydantic
 ABSENT = ("pydantic", "pandas", "scipy", "sklearn", "dask", "papermill", "jupyter_client", "rich")
 
 
@@ -47,8 +48,8 @@ def bench():
 
 
 def installed_by(packages) -> set[str]:
-    """The names of these packages and of all that they require."""
-    found, queue = set(), list(packages)
+    """The names of these packages and of all that they require, except for command lines."""
+    found, queue = {COMMAND_LINES}, list(packages)
     while queue:
         name = queue.pop()
         if name.lower() in found:
@@ -57,7 +58,7 @@ def installed_by(packages) -> set[str]:
         for requirement in map(Requirement, metadata.requires(name) or ()):
             if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
                 queue.append(requirement.name)
-    return found
+    return found - {COMMAND_LINES}
 
 
 @pytest.fixture()
@@ -266,6 +267,13 @@ def test_operations_are_those_that_torch_counts(bench):
         loops.fit(train.fit, copy.deepcopy(bench.model), data, recipe, [range(32)])
     ours = card.operations("tiny", [int(data.lengths.max())], 32, card.TRAINING)
     assert ours == pytest.approx(counted.get_total_flops(), rel=0.02)
+
+
+def test_batches_are_spread_over_the_whole_epoch():
+    lengths = np.repeat(np.arange(1, 11), 2)  # ten batches of two rows, each a token longer
+    for count, picked in ((1, [6]), (2, [3, 8]), (4, [2, 4, 7, 9]), (7, [1, 3, 4, 6, 7, 8, 10])):
+        batches = loops.some_batches(lengths, 2, count)
+        assert [lengths[batch].tolist() for batch in batches] == [[n, n] for n in picked]
 
 
 def test_the_peak_is_that_of_a_product():
