@@ -6,6 +6,7 @@ The model, optimiser, attention and matrix products are lib's, so only the algor
 """
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,7 +19,9 @@ from lib.pruning import gates, importance
 from lib.pruning.importance import Importance
 from lib.pruning.masks import Mask
 from lib.pruning.search import Structured, drop_lowest, floor_of
-from lib.tickets.finetuned import FineTuned
+
+if TYPE_CHECKING:  # it needs packages that benchmarks.gpu does without
+    from lib.tickets.finetuned import FineTuned
 
 LENGTH = 128  # tokens per row, with padding
 BATCH = 64  # rows per batch in passes over dev
@@ -46,6 +49,7 @@ def fit(model: SentenceClassifier, data: Encoded, recipe: Recipe, seed: int) -> 
     steps = recipe.epochs * -(-len(data) // recipe.batch_size)
     decay = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
     order, losses = torch.Generator().manual_seed(seed), []
+    data = data.to(model.device)
     model.train()
     for _ in range(recipe.epochs):
         total = 0.0
@@ -68,34 +72,49 @@ def _batches(data: Encoded) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
         yield padded(data, range(start, min(start + BATCH, len(data))))
 
 
-def measure(subject: FineTuned, mask: Mask) -> tuple[float, Importance]:
-    """Score a subnetwork and measure its importance in one pass over dev, with gates.
+@torch.no_grad()
+def predict(model: SentenceClassifier, data: Encoded) -> np.ndarray:
+    """Compute logits [rows, outputs] in the order of the rows."""
+    model.eval()
+    batches = _batches(data.to(model.device))
+    return np.concatenate([model(**inputs).cpu().numpy() for inputs, _ in batches])
+
+
+def one_pass(model: SentenceClassifier, data: Encoded, mask: Mask) -> tuple[np.ndarray, Importance]:
+    """Compute a subnetwork's logits and its importance in one pass, with gates.
 
     Each batch takes one backward pass for the gates and all weights. Masked units stay in the
     model and get gradients, too; these are set to 0 at the end, so that both sides rank alike. The
     importance is the mean over batches of |gradient of the batch's mean loss| ("batch").
     """
-    model = subject.model.eval().requires_grad_(True)
+    model.eval().requires_grad_(True)
     head_mask, mlp_mask = (
-        torch.from_numpy(kept.astype(np.float32)) for kept in (mask.heads, mask.mlps)
+        torch.from_numpy(kept.astype(np.float32)).to(model.device)
+        for kept in (mask.heads, mask.mlps)
     )
     heads, mlps, logits = 0.0, 0.0, []
-    for inputs, labels in _batches(subject.dev):
+    for inputs, labels in _batches(data.to(model.device)):
         head_gates = head_mask.clone().requires_grad_()
         mlp_gates = mlp_mask.clone().requires_grad_()
         with gates.gated(model, head_gates, mlp_gates):
             output = model(**inputs, output_attentions=True)
             example_losses(output, labels).mean().backward()
-        heads = heads + head_gates.grad.abs().numpy()
-        mlps = mlps + mlp_gates.grad.abs().numpy()
-        logits.append(output.detach().numpy())
+        heads = heads + head_gates.grad.abs().cpu().numpy()
+        mlps = mlps + mlp_gates.grad.abs().cpu().numpy()
+        logits.append(output.detach().cpu().numpy())
         model.zero_grad()
     count = len(logits)
     units = Importance(heads / count * mask.heads, mlps / count * mask.mlps)
-    return subject.rescore(np.concatenate(logits)), units
+    return np.concatenate(logits), units
 
 
-def search(subject: FineTuned, choices: Structured) -> list[Mask]:
+def measure(subject: "FineTuned", mask: Mask) -> tuple[float, Importance]:
+    """Score a subnetwork on dev, and measure its importance: `one_pass`."""
+    logits, units = one_pass(subject.model, subject.dev, mask)
+    return subject.rescore(logits), units
+
+
+def search(subject: "FineTuned", choices: Structured) -> list[Mask]:
     """Run a joint search as `by_importance` does; return the masks that it tries, in order."""
     mask = subject.full
     tried = [mask]

@@ -5,17 +5,16 @@ python -m benchmarks.finetuning     MiniLM, batches of 32, one thread; rows from
 
 import copy
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from benchmarks import authors
-from benchmarks.sides import Claim, compare, minilm, recipe, show
+from benchmarks import authors, loops
+from benchmarks.sides import Claim, compare, show
+from benchmarks.subjects import minilm, recipe
 from lib.model import train
-from lib.model.batches import training_batches
 from lib.tickets.finetuned import FineTuned
 
 TASKS = ("CoLA", "SST-2", "QQP", "MRPC", "RTE")
@@ -49,28 +48,21 @@ def claims() -> Iterator[Claim]:
     yield share_of_products(minilm("SST-2", ROWS, 1))
 
 
-def fit(loop, subject: FineTuned, count: int) -> list[float]:
+def fit(loop: loops.Loop, subject: FineTuned, count: int) -> list[float]:
     """Train a copy of the model with a loop, on `count` fixed batches instead of an epoch."""
-    train.training_batches = authors.training_batches = lambda *_: some_batches(subject, count)
-    return loop(copy.deepcopy(subject.model), subject.train, RECIPE, 0)
+    batches = some_batches(subject, count)
+    return loops.fit(loop, copy.deepcopy(subject.model), subject.train, RECIPE, batches)
 
 
 def some_batches(subject: FineTuned, count: int) -> list[list[int]]:
     """Pick batches of an epoch, evenly spread from short rows to long ones."""
-    lengths = subject.train.lengths
-    batches = training_batches(lengths, RECIPE.batch_size, torch.Generator().manual_seed(0))
-    batches.sort(key=lambda rows: lengths[rows].sum())
-    step = len(batches) // count
-    return batches[step // 2 :: step][:count]
+    return loops.some_batches(subject.train.lengths, RECIPE.batch_size, count)
 
 
-def losses_without_dropout(loop, subject: FineTuned) -> list[float]:
+def losses_without_dropout(loop: loops.Loop, subject: FineTuned) -> list[float]:
     """Return a loop's losses with dropout off, since dropout depends on the shape of a batch."""
-    model = copy.deepcopy(subject.model)
-    for module in model.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = 0.0
-    return fit(loop, replace(subject, model=model), 3)
+    model = loops.without_dropout(subject.model)
+    return loops.fit(loop, model, subject.train, RECIPE, some_batches(subject, 3))
 
 
 class Products(TorchDispatchMode):

@@ -14,7 +14,8 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from benchmarks.sides import Claim, compare, half_the_units, minilm, recipe, show
+from benchmarks.sides import Claim, compare, show
+from benchmarks.subjects import half_the_units, minilm, recipe
 from lib.model import baselines, train, vocabulary
 from lib.model.device import multiplies_bf16, onednn_is_exact
 from lib.pruning import gates

