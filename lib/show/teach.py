@@ -36,7 +36,9 @@ def show_source(*functions: Callable, folded: str = "") -> Markdown:
 
 def table(frame: pd.DataFrame, digits: int = 3) -> Markdown:
     """Show a table without its index, rounded; an empty cell stands for nan."""
-    rounded = frame.map(lambda value: f"{value:.{digits}f}" if isinstance(value, float) else value)
+    rounded = frame.map(
+        lambda value: f"{value:.{digits}f}" if isinstance(value, float | np.floating) else value
+    )
     return Markdown(rounded.replace("nan", "").to_markdown(index=False, disable_numparse=True))
 
 

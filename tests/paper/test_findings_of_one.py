@@ -103,15 +103,15 @@ def test_a_difference_counts_only_beyond_the_luck_of_the_dev_rows():
 def test_a_model_that_cannot_be_pruned_contradicts_the_paper():
     finding = magnitude(size=1.0)
     assert "no weight can go" in finding.run and "does not repeat" in finding.so
-    assert "70% of the weights can go" in magnitude().run
+    assert "70 % of the weights can go" in magnitude().run
 
 
 def test_the_smallest_way_of_s_pruning_is_compared_with_the_paper():
-    assert "pruning together, as in the paper" in structured().so
+    assert "pruning both together, as in the paper" in structured().so
     others = {**KEPT, "heads": Kept(1, 6, 0.3, 0.78)}
     assert "pruning heads alone, unlike in the paper" in structured(kept=others).so
     equal = {**KEPT, "mlps": Kept(72, 1, 0.41, 0.78)}
-    assert "together and MLPs alone, unlike" in structured(kept=equal).so
+    assert "both together and MLPs alone, unlike" in structured(kept=equal).so
     alone = structured(kept={"heads": KEPT["heads"]}).so
     assert "smallest" not in alone and alone.startswith("it matters")
 
@@ -124,7 +124,7 @@ def test_the_sizes_of_the_authors_masks_follow_from_their_shares_of_units():
 
 def test_bad_learns_or_does_not():
     agrees, contradicts = retrained(bad=0.7), retrained(bad=0.54)
-    assert "recovers 64% of" in agrees.so and "as in the paper" in agrees.so
+    assert "recovers 64 % of" in agrees.so and "as in the paper" in agrees.so
     assert "not shown to learn" in contradicts.so
     # on MRPC the paper's bad subnetwork is no better than the majority class
     assert "unlike in the paper" in retrained("MRPC").so

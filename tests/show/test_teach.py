@@ -45,7 +45,9 @@ def test_a_folded_source_is_inside_details():
 
 
 def test_a_table_has_no_index_and_rounded_numbers():
-    frame = pd.DataFrame({"what": ["a"], "score": [0.12345], "± 95 %": [float("nan")], "n": [3]})
+    frame = pd.DataFrame(
+        {"what": ["a"], "score": np.float32([0.12345]), "± 95 %": [float("nan")], "n": [3]}
+    )
     lines = teach.table(frame, 2).data.splitlines()
     assert [cell.strip() for cell in lines[0].split("|")[1:-1]] == ["what", "score", "± 95 %", "n"]
     assert [cell.strip() for cell in lines[-1].split("|")[1:-1]] == ["a", "0.12", "", "3"]

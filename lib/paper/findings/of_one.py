@@ -5,7 +5,7 @@ width of the interval that notebook 01 gets by drawing the dev rows again. A dif
 not called one.
 
 interval: the ends of that interval of the full model's score
-majority: the score of the most frequent answer; for a correlation nan, which counts as 0
+majority: the score of the majority class; for a correlation nan, which counts as 0
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,9 +16,9 @@ import numpy as np
 from lib.paper import numbers
 from lib.paper.findings import Finding
 
-MODE_WORDS = {"joint": "together", "heads": "heads alone", "mlps": "MLPs alone"}
+MODE_WORDS = {"joint": "both together", "heads": "heads alone", "mlps": "MLPs alone"}
 NOT_LEARNED = (
-    "nothing follows about pruning: the full model is not shown to beat the most frequent answer"
+    "nothing follows about pruning: the full model is not shown to beat the majority class"
 )
 
 
@@ -39,7 +39,7 @@ def whole_model(
     untrained: float,
     probed: float,
 ) -> Finding:
-    """Notebook 01: does the full model beat the most frequent answer, and what it knew before?
+    """Notebook 01: does the full model beat the majority class, and what it knew before?
 
     untrained: the score before fine-tuning
     probed: the score of a probe on the pre-trained encoder
@@ -47,13 +47,13 @@ def whole_model(
     low, high = interval
     run = (
         f"the full model scores {_of(full)} on {task}; when the dev rows are drawn again, 95 % of "
-        f"the scores lie between {_of(low)} and {_of(high)}. The most frequent answer scores "
-        f"{_of(majority)}, the model before fine-tuning {_of(untrained)}, and a probe on the "
+        f"the scores lie between {_of(low)} and {_of(high)}. The score of the majority class is "
+        f"{_of(majority)}, of the model before fine-tuning {_of(untrained)}, and of a probe on the "
         f"pre-trained encoder {_of(probed)}."
     )
     published, published_majority = _paper("full model", task), _paper("majority baseline", task)
     paper = (
-        f"BERT-base scores {_of(published)} on {task}, the most frequent answer "
+        f"BERT-base scores {_of(published)} on {task}, the majority class "
         f"{_of(published_majority)}."
     )
     base = _or_zero(majority)
@@ -64,10 +64,10 @@ def whole_model(
         so = "the full model has learned more than the frequencies of the labels, "
         so += "as in the paper." if like_paper else "which the paper's has not."
     elif high < base:
-        so = "the full model does worse than the most frequent answer, "
+        so = "the full model does worse than the majority class, "
         so += "unlike the paper's." if like_paper else "as in the paper."
     else:
-        so = "these dev rows do not show that the full model beats the most frequent answer; "
+        so = "these dev rows do not show that the full model beats the majority class; "
         so += "the subnetworks of this model will not show much either."
     if probed > high:
         so += " The probe scores above the interval: fine-tuning may have lost something."
@@ -92,7 +92,7 @@ def magnitude(
     size: the share of the weights that the good subnetwork keeps, 0 to 1
     random: the scores of random masks of that size
     """
-    run = f"{1 - size:.0%} of the weights can go: the good subnetwork scores {_of(score)}, "
+    run = f"{_percent(1 - size)} of the weights can go: the good subnetwork scores {_of(score)}, "
     run += f"the full model {_of(full)}. {_of_random(random)}"
     if size == 1:
         run = f"no weight can go: the first round falls under the floor (full model {_of(full)})."
@@ -132,14 +132,14 @@ def structured(
     for mode, (heads, mlps, size, _) in kept.items():
         which = {"heads": f"{heads} of {units[0]} heads", "mlps": f"{mlps} of {units[1]} MLPs"}
         named = which.get(mode, f"{which['heads']} and {which['mlps']}")
-        parts.append(f"{named} ({size:.0%} of the weights) {MODE_WORDS[mode]}")
+        parts.append(f"pruning {MODE_WORDS[mode]} leaves {named} ({_percent(size)} of the weights)")
     run = (
-        f"pruning leaves {_and(parts)}. {_capital(MODE_WORDS[first])}, the score is "
-        f"{_of(good.score)} (full model {_of(full)}). {_of_random(random)}"
+        f"{_and(parts)}. After pruning {MODE_WORDS[first]} the score is {_of(good.score)} (full "
+        f"model {_of(full)}). {_of_random(random)}"
     )
     sizes = published_sizes(task)
-    told = _and([f"{sizes[mode]:.0%} {MODE_WORDS[mode]}" for mode in kept])
-    paper = f"the authors' masks for {task} keep {told}, again as shares of the weights."
+    told = [f"{_percent(sizes[mode])} after pruning {MODE_WORDS[mode]}" for mode in kept]
+    paper = f"the authors' masks for {task} keep {_and(told)}, as shares of the weights."
     if not _learned(interval, majority):
         return Finding(run, paper, f"{NOT_LEARNED}.")
     ways = []
@@ -153,7 +153,9 @@ def structured(
     control = _control(good.score, random, _luck(interval), gap, "units")
     so = "".join(ways) + (_capital(control) if ways else control)
     if np.isfinite(unimportant):
-        so += f". {unimportant:.0%} of the heads have less than half of the highest importance"
+        so += (
+            f". {_percent(unimportant)} of the heads have less than half of the highest importance"
+        )
     return Finding(run, paper, f"{so}.")
 
 
@@ -177,7 +179,7 @@ def retrained(
     }
     run = (
         f"retrained good, random and bad subnetworks score {_told(ours)}. The full model scores "
-        f"{_of(full)}, the most frequent answer {_of(majority)}, a random encoder "
+        f"{_of(full)}, the majority class {_of(majority)}, a random encoder "
         f"{_of(random_encoder)}."
     )
     paper = f"they score {_told(theirs)}; the full model scores {_of(_paper('full model', task))}."
@@ -191,8 +193,8 @@ def retrained(
     sentences = []
     if bad - base > luck:
         learns = "even what s-pruning removed learns again: the bad subnetwork recovers "
-        learns += f"{(bad - base) / (full - base):.0%} of the full model's lead over the most "
-        learns += "frequent answer"
+        learns += f"{_percent((bad - base) / (full - base))} of the full model's lead over the "
+        learns += "majority class"
         agrees = published > numbers.SCORE_MARGIN
         sentences.append(learns + (", as in the paper" if agrees else ", unlike in the paper"))
     else:
@@ -234,8 +236,8 @@ def _control(
     if not known or not np.isfinite(good):
         return f"without a score of random {units} it is open whether it matters which {units} go"
     if good - max(known) > luck:
-        so = f"it matters which {units} go: as many random ones score at least "
-        so += f"{good - max(known):.2f} lower"
+        so = f"it matters which {units} go: random draws of the same size ({len(known)}) score at "
+        so += f"least {good - max(known):.2f} lower"
         return so + (", as in the paper" if published > numbers.SCORE_MARGIN else "")
     if min(known) - good > luck:
         so = f"the choice does harm: random {units} score at least {min(known) - good:.2f} higher"
@@ -259,7 +261,7 @@ def _smallest(sizes: Mapping[str, float]) -> list[str]:
 def _lost_on_qnli() -> str:
     item = "share of weights lost by a head or MLP"
     low, high = (_paper(f"{end} {item}", "QNLI", "m-pruning") for end in ("least", "largest"))
-    return f"{low:.0%} to {high:.0%}"
+    return f"{_percent(low)} to {_percent(high)}"
 
 
 def _paper(item: str, task: str, group: str | None = None) -> float:
@@ -279,6 +281,10 @@ def _told(scores: Mapping[str, Sequence[float]]) -> str:
 
 def _of(score: float) -> str:
     return f"{score:.2f}" if np.isfinite(score) else "undefined"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 def _or_zero(score: float) -> float:
