@@ -2,8 +2,9 @@
 
 It covers the notebook's code cells and parameters, the modules of lib that it imports, and what it
 read. Code is compared by its syntax tree, so comments, docstrings and layout do not count, and
-neither do exercises. The modules of lib/show only show things: when they change, a notebook is
-drawn again, but nothing is computed again.
+neither do exercises and playgrounds, which are there to be edited. The modules of lib/show and
+lib/paper/findings only show things: when they change, a notebook is drawn again, but nothing is
+computed again.
 """
 
 import ast
@@ -17,7 +18,8 @@ from typing import Any
 from lib.artefacts.files import sha256
 
 ROOT = Path(__file__).resolve().parents[2]
-SHOWING = "lib.show."
+SHOWING = ("lib.show.", "lib.paper.findings")
+NOT_CODE = {"parameters", "exercise", "playground"}  # tags of cells
 
 
 def fingerprint(
@@ -75,7 +77,8 @@ def _hash(*values) -> str:
 
 def appearance() -> str:
     """Hash the modules that only show things."""
-    files = sorted((ROOT / "lib" / "show").rglob("*.py"))
+    folders = [ROOT / "lib" / "show", ROOT / "lib" / "paper" / "findings"]
+    files = [path for folder in folders for path in sorted(folder.rglob("*.py"))]
     return hashlib.sha256("".join(_tree(path.read_text()) for path in files).encode()).hexdigest()
 
 
@@ -85,12 +88,11 @@ def notebook(step: str) -> Path:
 
 
 def code_cells(path: Path) -> list[str]:
-    """Read the code cells of a notebook, except exercises and parameters (hashed as values)."""
+    """Read the code cells of a notebook, except parameters (hashed as values) and those to edit."""
     return [
         "".join(cell["source"])
         for cell in json.loads(path.read_text())["cells"]
-        if cell["cell_type"] == "code"
-        and not {"parameters", "exercise"} & set(cell["metadata"].get("tags", ()))
+        if cell["cell_type"] == "code" and not NOT_CODE & set(cell["metadata"].get("tags", ()))
     ]
 
 

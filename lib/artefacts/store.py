@@ -190,7 +190,7 @@ class Place:
         )
 
     def __str__(self):
-        return f"{self.profile} · {self.name} · {self.fingerprint[:12]}"
+        return f"{self.profile} · {self.name}"
 
 
 def open_place(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from IPython.display import Markdown
 
 from lib.artefacts.store import Place
@@ -21,11 +22,24 @@ CAVEATS = {
 }
 
 
-def show_source(*functions: Callable) -> Markdown:
-    """Show the source of functions of lib, so that readers can stay in the notebook."""
+def show_source(*functions: Callable, folded: str = "") -> Markdown:
+    """Show the source of functions of lib, so that readers can stay in the notebook.
+
+    folded: the line to click on, if the source is to be folded away
+    """
     sources = [textwrap.dedent(inspect.getsource(function)).strip() for function in functions]
     code = "\n\n".join(sources)
-    return Markdown(f"```python\n{code}\n```")
+    block = f"```python\n{code}\n```"
+    summary = f"<details><summary>{folded}</summary>"
+    return Markdown(f"{summary}\n\n{block}\n\n</details>" if folded else block)
+
+
+def table(frame: pd.DataFrame, digits: int = 3) -> Markdown:
+    """Show a table without its index, rounded; an empty cell stands for nan."""
+    rounded = frame.map(
+        lambda value: f"{value:.{digits}f}" if isinstance(value, float | np.floating) else value
+    )
+    return Markdown(rounded.replace("nan", "").to_markdown(index=False, disable_numparse=True))
 
 
 def caption(place: Place, encoder: str, rows: str, seeds: Sequence[int]) -> Markdown:

@@ -8,6 +8,7 @@ from lib.artefacts import fingerprint
 def test_a_fingerprint_changes_with_what_matters_and_nothing_else(tmp_path, monkeypatch):
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "lib" / "show").mkdir(parents=True)
+    (tmp_path / "lib" / "paper" / "findings").mkdir(parents=True)
     monkeypatch.setattr(fingerprint, "ROOT", tmp_path)
 
     def fingerprint_with(
@@ -22,11 +23,13 @@ def test_a_fingerprint_changes_with_what_matters_and_nothing_else(tmp_path, monk
             (cell, []),
             ("p = 1", ["parameters"]),
             (other.get("exercise", "pass"), ["exercise"]),
+            (other.get("playground", "pass"), ["playground"]),
         ]
         cells = [{"cell_type": "code", "source": s, "metadata": {"tags": t}} for s, t in cells]
         cells.append({"cell_type": "markdown", "source": other.get("prose", ""), "metadata": {}})
         (tmp_path / "notebooks" / "09_x.ipynb").write_text(fingerprint.json.dumps({"cells": cells}))
         sources = {"a": a, "b": b, "show/plots": plots, "unused": other.get("unused", "")}
+        sources["paper/findings/of_one"] = other.get("findings", "")
         for name, source in sources.items():
             (tmp_path / "lib" / f"{name}.py").write_text(source)
         return fingerprint.fingerprint(
@@ -39,12 +42,17 @@ def test_a_fingerprint_changes_with_what_matters_and_nothing_else(tmp_path, monk
         == fingerprint_with(a='"""Doc."""\n# comment\nfrom   lib import b')
         == fingerprint_with(prose="words")
         == fingerprint_with(exercise="1 + 1")
+        == fingerprint_with(playground="off = [(0, 3)]")
     )
     assert base == fingerprint_with(unused="z = 1")
     with_plots = fingerprint_with(cell="from lib import a\nfrom lib.show import plots\na.f()")
     assert with_plots == fingerprint_with(
         cell="from lib import a\nfrom lib.show import plots\na.f()", plots="y = 2\n"
     ), "figures do not change results"
+    cell = "from lib import a\nfrom lib.paper.findings import of_one\na.f()"
+    assert fingerprint_with(cell=cell) == fingerprint_with(cell=cell, findings="text = ''"), (
+        "a sentence does not change results"
+    )
     others = [
         fingerprint_with(cell="from lib import a\na.g()"),
         fingerprint_with(b="x = 2\n"),

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 
 from lib.analysis import survival
 from lib.show import teach
@@ -35,3 +36,18 @@ def test_tasks_with_the_same_description_are_named_together():
 
 def test_show_source_shows_the_whole_function():
     assert "def super_survivors" in teach.show_source(survival.super_survivors).data
+
+
+def test_a_folded_source_is_inside_details():
+    shown = teach.show_source(survival.super_survivors, folded="lib's version").data
+    assert shown.startswith("<details><summary>lib's version</summary>\n\n```python\n")
+    assert "def super_survivors" in shown and shown.endswith("```\n\n</details>")
+
+
+def test_a_table_has_no_index_and_rounded_numbers():
+    frame = pd.DataFrame(
+        {"what": ["a"], "score": np.float32([0.12345]), "± 95 %": [float("nan")], "n": [3]}
+    )
+    lines = teach.table(frame, 2).data.splitlines()
+    assert [cell.strip() for cell in lines[0].split("|")[1:-1]] == ["what", "score", "± 95 %", "n"]
+    assert [cell.strip() for cell in lines[-1].split("|")[1:-1]] == ["a", "0.12", "", "3"]

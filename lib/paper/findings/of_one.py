@@ -1,0 +1,299 @@
+"""Findings of one task and one seed: notebooks 01, 02, 03 and 05.
+
+One seed has no interval over seeds. What stands in for it is the luck of the dev rows: half the
+width of the interval that notebook 01 gets by drawing the dev rows again. A difference within it is
+not called one.
+
+interval: the ends of that interval of the full model's score
+majority: the score of the majority class; for a correlation nan, which counts as 0
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from lib.paper import numbers
+from lib.paper.findings import Finding
+
+MODE_WORDS = {"joint": "both together", "heads": "heads alone", "mlps": "MLPs alone"}
+NOT_LEARNED = (
+    "nothing follows about pruning: the full model is not shown to beat the majority class"
+)
+
+
+class Kept(NamedTuple):
+    """What one mode of s-pruning keeps: heads, MLPs, their share of the weights, and the score."""
+
+    heads: int
+    mlps: int
+    size: float
+    score: float
+
+
+def whole_model(
+    task: str,
+    full: float,
+    interval: Sequence[float],
+    majority: float,
+    untrained: float,
+    probed: float,
+) -> Finding:
+    """Notebook 01: does the full model beat the majority class, and what it knew before?
+
+    untrained: the score before fine-tuning
+    probed: the score of a probe on the pre-trained encoder
+    """
+    low, high = interval
+    run = (
+        f"the full model scores {_of(full)} on {task}; when the dev rows are drawn again, 95 % of "
+        f"the scores lie between {_of(low)} and {_of(high)}. The score of the majority class is "
+        f"{_of(majority)}, of the model before fine-tuning {_of(untrained)}, and of a probe on the "
+        f"pre-trained encoder {_of(probed)}."
+    )
+    published, published_majority = _paper("full model", task), _paper("majority baseline", task)
+    paper = (
+        f"BERT-base scores {_of(published)} on {task}, the majority class "
+        f"{_of(published_majority)}."
+    )
+    base = _or_zero(majority)
+    like_paper = published > published_majority
+    if not np.isfinite([full, low, high]).all():
+        return Finding(run, paper, "the full model has no score to measure subnetworks against.")
+    if low > base:
+        so = "the full model has learned more than the frequencies of the labels, "
+        so += "as in the paper." if like_paper else "which the paper's has not."
+    elif high < base:
+        so = "the full model does worse than the majority class, "
+        so += "unlike the paper's." if like_paper else "as in the paper."
+    else:
+        so = "these dev rows do not show that the full model beats the majority class; "
+        so += "the subnetworks of this model will not show much either."
+    if probed > high:
+        so += " The probe scores above the interval: fine-tuning may have lost something."
+    elif probed < low:
+        so += " The probe scores below the interval: fine-tuning has added something."
+    elif np.isfinite(probed):
+        so += " The probe is within the interval: it is not shown that fine-tuning adds anything."
+    return Finding(run, paper, so)
+
+
+def magnitude(
+    task: str,
+    size: float,
+    score: float,
+    full: float,
+    interval: Sequence[float],
+    majority: float,
+    random: Sequence[float],
+) -> Finding:
+    """Notebook 02: how many weights can go, and does it matter which?
+
+    size: the share of the weights that the good subnetwork keeps, 0 to 1
+    random: the scores of random masks of that size
+    """
+    run = f"{_percent(1 - size)} of the weights can go: the good subnetwork scores {_of(score)}, "
+    run += f"the full model {_of(full)}. {_of_random(random)}"
+    if size == 1:
+        run = f"no weight can go: the first round falls under the floor (full model {_of(full)})."
+    published = _paper("good (pruned)", task, "m-pruning")
+    published_random = _paper("random (pruned)", task, "m-pruning")
+    paper = (
+        f"the good subnetwork of BERT-base scores {_of(published)} on {task}, random ones of its "
+        f"size {_of(published_random)}. On QNLI each head and MLP loses {_lost_on_qnli()} of its "
+        "weights."
+    )
+    if not _learned(interval, majority):
+        return Finding(run, paper, f"{NOT_LEARNED}.")
+    if size == 1:
+        return Finding(run, paper, "this model does not repeat what the paper finds.")
+    so = _control(score, random, _luck(interval), published - published_random, "weights")
+    return Finding(run, paper, f"{so}.")
+
+
+def structured(
+    task: str,
+    kept: Mapping[str, Kept],
+    units: tuple[int, int],
+    full: float,
+    interval: Sequence[float],
+    majority: float,
+    random: Sequence[float],
+    unimportant: float,
+) -> Finding:
+    """Notebook 03: how many heads and MLPs can go, in which way the most, and does it matter which?
+
+    kept: what each mode keeps; the first mode's size is that of the random subnetworks
+    units: how many heads and MLPs there are
+    unimportant: the share of heads with less than half of the highest importance
+    """
+    first, good = next(iter(kept.items()))
+    parts = []
+    for mode, (heads, mlps, size, _) in kept.items():
+        which = {"heads": f"{heads} of {units[0]} heads", "mlps": f"{mlps} of {units[1]} MLPs"}
+        named = which.get(mode, f"{which['heads']} and {which['mlps']}")
+        parts.append(f"pruning {MODE_WORDS[mode]} leaves {named} ({_percent(size)} of the weights)")
+    run = (
+        f"{_and(parts)}. After pruning {MODE_WORDS[first]} the score is {_of(good.score)} (full "
+        f"model {_of(full)}). {_of_random(random)}"
+    )
+    sizes = published_sizes(task)
+    told = [f"{_percent(sizes[mode])} after pruning {MODE_WORDS[mode]}" for mode in kept]
+    paper = f"the authors' masks for {task} keep {_and(told)}, as shares of the weights."
+    if not _learned(interval, majority):
+        return Finding(run, paper, f"{NOT_LEARNED}.")
+    ways = []
+    if len(kept) > 1:
+        ours = _smallest({mode: each.size for mode, each in kept.items()})
+        theirs = _smallest({mode: sizes[mode] for mode in kept})
+        found = _and([MODE_WORDS[mode] for mode in ours])
+        ways = [f"the smallest subnetwork comes from pruning {found}, "]
+        ways += ["as in the paper. "] if ours == theirs else ["unlike in the paper. "]
+    gap = _paper("good (pruned)", task, "s-pruning") - _paper("random (pruned)", task, "s-pruning")
+    control = _control(good.score, random, _luck(interval), gap, "units")
+    so = "".join(ways) + (_capital(control) if ways else control)
+    if np.isfinite(unimportant):
+        so += (
+            f". {_percent(unimportant)} of the heads have less than half of the highest importance"
+        )
+    return Finding(run, paper, f"{so}.")
+
+
+def retrained(
+    task: str,
+    scores: Mapping[tuple[str, str], float],
+    full: float,
+    interval: Sequence[float],
+    majority: float,
+    random_encoder: float,
+) -> Finding:
+    """Notebook 05: do good, random and bad subnetworks learn again?
+
+    scores: retrained, by group and kind, as in `tables.GROUPS` and `tables.KINDS`
+    random_encoder: the score of a random encoder of the bad s-pruned subnetwork's size
+    """
+    groups, kinds = ("s-pruning", "m-pruning"), ("good", "random", "bad")
+    ours = {group: [scores.get((group, kind), np.nan) for kind in kinds] for group in groups}
+    theirs = {
+        group: [_paper(f"{kind} (retrained)", task, group) for kind in kinds] for group in groups
+    }
+    run = (
+        f"retrained good, random and bad subnetworks score {_told(ours)}. The full model scores "
+        f"{_of(full)}, the majority class {_of(majority)}, a random encoder "
+        f"{_of(random_encoder)}."
+    )
+    paper = f"they score {_told(theirs)}; the full model scores {_of(_paper('full model', task))}."
+    if not _learned(interval, majority):
+        return Finding(run, paper, f"{NOT_LEARNED.replace('pruning', 'retraining')}.")
+    base, luck = _or_zero(majority), _luck(interval)
+    good, random, bad = ours["s-pruning"]
+    published = theirs["s-pruning"][2] - _or_zero(_paper("majority baseline", task))
+    if not np.isfinite([good, random, bad]).all():
+        return Finding(run, paper, "a score is missing, so good, random and bad stay uncompared.")
+    sentences = []
+    if bad - base > luck:
+        learns = "even what s-pruning removed learns again: the bad subnetwork recovers "
+        learns += f"{_percent((bad - base) / (full - base))} of the full model's lead over the "
+        learns += "majority class"
+        agrees = published > numbers.SCORE_MARGIN
+        sentences.append(learns + (", as in the paper" if agrees else ", unlike in the paper"))
+    else:
+        sentences.append("the bad s-pruned subnetwork is not shown to learn anything")
+    if abs(good - random) <= luck:
+        sentences.append("Good and random differ by no more than the luck of these dev rows")
+    else:
+        order = "Good beats random" if good > random else "Random beats good"
+        sentences.append(f"{order} by {abs(good - random):.2f}")
+    if np.isfinite(random_encoder):
+        ahead = bad - random_encoder > luck
+        sentences.append(f"Bad is {'' if ahead else 'not clearly '}ahead of the random encoder")
+    return Finding(
+        run, paper, ". ".join(sentences) + ". One seed decides nothing; see notebook 06."
+    )
+
+
+def published_sizes(task: str) -> dict[str, float]:
+    """Compute the share of the weights that the authors' masks of a task keep, for each mode.
+
+    An MLP of BERT has twice the weights of its layer's heads.
+    """
+
+    def share(units: str, mode: str) -> float:
+        return numbers.number(f"share of {units} left, {mode}", task, "s-pruning")[0]
+
+    return {
+        "joint": (share("heads", "joint") + 2 * share("MLPs", "joint")) / 3,
+        "heads": (share("heads", "heads") + 2) / 3,
+        "mlps": (1 + 2 * share("MLPs", "mlps")) / 3,
+    }
+
+
+def _control(
+    good: float, random: Sequence[float], luck: float, published: float, units: str
+) -> str:
+    """Say what random subnetworks of the same size show; published: how far good is ahead there."""
+    known = [score for score in random if np.isfinite(score)]
+    if not known or not np.isfinite(good):
+        return f"without a score of random {units} it is open whether it matters which {units} go"
+    if good - max(known) > luck:
+        so = f"it matters which {units} go: random draws of the same size ({len(known)}) score at "
+        so += f"least {good - max(known):.2f} lower"
+        return so + (", as in the paper" if published > numbers.SCORE_MARGIN else "")
+    if min(known) - good > luck:
+        so = f"the choice does harm: random {units} score at least {min(known) - good:.2f} higher"
+        return so + (", unlike in the paper" if published > numbers.SCORE_MARGIN else "")
+    return f"it is not shown that it matters which {units} go: random ones are within ±{luck:.2f}"
+
+
+def _learned(interval: Sequence[float], majority: float) -> bool:
+    return bool(interval[0] > _or_zero(majority))  # False for nan
+
+
+def _luck(interval: Sequence[float]) -> float:
+    return (interval[1] - interval[0]) / 2
+
+
+def _smallest(sizes: Mapping[str, float]) -> list[str]:
+    least = min(sizes.values())
+    return [mode for mode in MODE_WORDS if mode in sizes and np.isclose(sizes[mode], least)]
+
+
+def _lost_on_qnli() -> str:
+    item = "share of weights lost by a head or MLP"
+    low, high = (_paper(f"{end} {item}", "QNLI", "m-pruning") for end in ("least", "largest"))
+    return f"{_percent(low)} to {_percent(high)}"
+
+
+def _paper(item: str, task: str, group: str | None = None) -> float:
+    return numbers.number(item, task, group)[0]
+
+
+def _of_random(random: Sequence[float]) -> str:
+    if not len(random):
+        return "Random subnetworks were not scored."
+    return f"Random subnetworks of the same size score {_and([_of(score) for score in random])}."
+
+
+def _told(scores: Mapping[str, Sequence[float]]) -> str:
+    parts = [f"{_and(list(map(_of, three)))} by {group}" for group, three in scores.items()]
+    return ", and ".join(parts)
+
+
+def _of(score: float) -> str:
+    return f"{score:.2f}" if np.isfinite(score) else "undefined"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def _or_zero(score: float) -> float:
+    return float(np.nan_to_num(score))
+
+
+def _and(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def _capital(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
