@@ -13,7 +13,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-WIDTH = 7.2  # inches
+WIDTH = 7.0  # inches
 GREY, BLACK = "0.6", "0.1"
 BLUE, ORANGE, GREEN = "#0072b2", "#e69f00", "#009e73"
 SKY, VERMILLION, PURPLE = "#56b4e9", "#d55e00", "#cc79a7"
@@ -61,6 +61,10 @@ def finish(figure: Figure) -> Figure:
     """Remove frames, and keep labels from running into one another."""
     for axes in figure.axes:
         axes.spines[["top", "right"]].set_visible(False)
+        for label in (axes.xaxis.label, axes.yaxis.label, axes.title):
+            label.set_fontsize(min(label.get_fontsize(), 9))
+        for tick in (*axes.get_xticklabels(), *axes.get_yticklabels()):
+            tick.set_fontsize(min(tick.get_fontsize(), 8))
     figure.tight_layout()
     return figure
 
