@@ -68,31 +68,36 @@ def survivors(panels: Mapping[str, Kept], columns: int = 2) -> Figure:
     across = min(columns, len(panels))
     figure, grid = panels_of(len(panels), WIDTH / max(across, 2), 0.8 + 0.17 * layers, columns)
     for axes, (title, content) in zip(grid, panels.items(), strict=True):
-        _counts(axes, content.heads, content.mlps, content.of, title)
+        _whole_numbers(axes, content.heads, content.mlps, (0, content.of), title)
     return finish(figure)
 
 
 def shares(panels: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
     """Notebook 04: the share of weights, in percent, that m-pruning keeps in each unit (Fig. 1a).
 
-    panels: {title: (heads, mlps)}, shares [layers, heads] and [layers]
+    panels: {title: (heads, mlps)}, shares [layers, heads] and [layers]; the colours of all panels
+        reach from the smallest share to the largest
     """
+    everything = np.concatenate([np.ravel(part) for both in panels.values() for part in both])
+    span = 100 * float(everything.min()), 100 * float(everything.max())
     layers = max(heads.shape[0] for heads, _ in panels.values())
     figure, grid = panels_of(len(panels), WIDTH / 2, 0.8 + 0.17 * layers, columns=2)
     for axes, (title, (heads, mlps)) in zip(grid, panels.items(), strict=True):
-        _counts(axes, 100 * heads, 100 * mlps, 100, title)
+        _whole_numbers(axes, 100 * heads, 100 * mlps, span, title)
     return finish(figure)
 
 
-def _counts(axes: Axes, heads: np.ndarray, mlps: np.ndarray, most: int, title: str) -> None:
-    """Draw whole numbers from 0, which stays empty, to `most`, which is darkest."""
+def _whole_numbers(
+    axes: Axes, heads: np.ndarray, mlps: np.ndarray, span: tuple[float, float], title: str
+) -> None:
+    """Draw values as whole numbers, from light to dark over the span; zeros stay empty."""
     layers, width = heads.shape
     cells = np.full((layers, width + 2), np.nan)
     cells[:, :width], cells[:, -1] = heads, mlps
     labels = np.full(cells.shape, "", dtype=object)
     for row, column in np.argwhere(cells > 0):
         labels[row, column] = format(cells[row, column], ".0f")
-    heat_map(axes, cells, labels, 0, most, fontsize=8)
+    heat_map(axes, cells, labels, *span, fontsize=8)
     names = [str(head) if head % 2 == 0 else "" for head in range(width)]
     axes.set_xticks(np.r_[np.arange(width), width + 1] + 0.5, [*names, "MLP"], rotation=0)
     axes.set_yticks(np.arange(layers) + 0.5, [*map(str, range(layers))], rotation=0)
