@@ -212,6 +212,18 @@ def kappa_by_size():
     return importances.kappa_by_size(dict.fromkeys(TASKS, lines), floors, FORMULAS, "heads")
 
 
+@pytest.mark.parametrize("colours", ["Blues", "PuOr_r"])
+def test_the_text_of_a_heat_map_has_enough_contrast(colours):
+    figure, axes = plt.subplots()
+    values = np.linspace(-1, 1, 60).reshape(6, 10)
+    style.heat_map(axes, values, np.full(values.shape, "9"), -1, 1, 8, colours)
+    mesh = axes.collections[0]
+    for text, fill in zip(axes.texts, mesh.get_facecolor(), strict=True):
+        dark, light = sorted([style.luminance(to_rgb(text.get_color())), style.luminance(fill)])
+        assert (light + 0.05) / (dark + 0.05) >= 4.5, "WCAG 2 asks for 4.5"
+    plt.close(figure)
+
+
 FIGURES = [
     by_seed, dots, epochs, survivors, shares, survival_counts, agreement_by_task, maps, confusion,
     importance_by_round, correlations, patterns, overlaps, excess, tree, reliability, usefulness,

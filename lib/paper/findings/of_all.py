@@ -29,7 +29,7 @@ def survivors(kept: Mapping[str, np.ndarray], supers: pd.DataFrame) -> Finding:
     if not shares:
         return Finding("no task keeps some heads and prunes others.", paper, f"{NOTHING}.")
     mean = np.mean([*shares.values()], axis=0)
-    where = ", ".join(f"{m:.0%} of the {n}" for m, n in zip(mean, PART_NAMES, strict=True))
+    where = _names([f"{100 * m:.0f} % of the {n}" for m, n in zip(mean, PART_NAMES, strict=True)])
     lowest = sum(int(np.argmin(part) == 2) for part in shares.values())
     run = (
         f"the good subnetworks keep {where} third of the heads, on average over "
@@ -53,7 +53,7 @@ def survivors(kept: Mapping[str, np.ndarray], supers: pd.DataFrame) -> Finding:
     elif total <= chance:
         agree = "surviving every seed is no more than what mask sizes give by chance"
     else:
-        agree = "on some tasks, what survives every seed is no more than chance gives"
+        agree = f"seeds agree more than blind choice would on {more} of {len(asked)} tasks"
     return Finding(run, paper, f"{place}; {agree}.")
 
 

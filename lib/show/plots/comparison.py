@@ -105,7 +105,7 @@ def by_seed(panels: Sequence[Seeds]) -> Figure:
         axes.set_title(panel.title, fontsize=9)
     dot: dict[str, Any] = {"linestyle": "none", "markersize": 5}
     kinds = [Line2D([], [], **style, **dot, label=kind) for kind, style in KINDS.items()]
-    hollow = {"marker": "o", "color": "0.3", "markerfacecolor": "white"}
+    hollow: dict[str, Any] = {"marker": "o", "color": "0.3", "markerfacecolor": "white"}
     states = [
         Line2D([], [], **hollow, **dot, label="hollow: cut out"),
         Line2D([], [], marker="o", color="0.3", **dot, label="filled: trained again"),
@@ -151,7 +151,11 @@ def dots(compared: pd.DataFrame) -> Figure:
         low, high = (rows["ours"] + sign * rows["± 95 %"] for sign in (-1, 1))
         axes.hlines(y, low, high, color=OURS["color"], linewidth=0.8, zorder=2)
         axes.scatter(rows["ours"], y, **OURS, s=24, zorder=4, label="this run (line: ± 95 %)")
-        hollow = {"marker": PAPERS["marker"], "edgecolor": PAPERS["color"], "facecolor": "white"}
+        hollow: dict[str, Any] = {
+            "marker": PAPERS["marker"],
+            "edgecolor": PAPERS["color"],
+            "facecolor": "white",
+        }
         axes.scatter(rows["paper"], y, **hollow, s=24, zorder=3, label="the paper")
         shown = tasks if number % columns == 0 else [""] * len(tasks)
         axes.set_yticks(list(heights.values()), shown, fontsize=8)

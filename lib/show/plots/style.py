@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -111,3 +112,19 @@ def heat_map(
     lines = {"linewidths": 0.5, "linecolor": "white"}
     text = {"annot": labels, "fmt": "", "annot_kws": {"fontsize": fontsize}}
     seaborn.heatmap(values, ax=axes, vmin=low, vmax=high, cmap=colours, cbar=False, **lines, **text)
+    mesh = axes.collections[0]
+    mesh.update_scalarmappable()
+    fills = mesh.get_facecolor().reshape(*np.shape(values), 4)
+    for label in axes.texts:
+        x, y = label.get_position()
+        label.set_color("black" if luminance(fills[int(y), int(x)]) > 0.179 else "white")
+
+
+def luminance(colour: Sequence[float]) -> float:
+    """Compute the relative luminance of an sRGB colour, as in WCAG 2; black is 0, white 1.
+
+    Above 0.179, black text has more contrast than white text.
+    """
+    rgb = np.asarray(colour, float)[:3]
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
