@@ -203,9 +203,9 @@ def holm(p_values: ArrayLike) -> np.ndarray:
 def table(masks: Mapping[str, np.ndarray], seed: int = 0, draws: int = 10_000) -> pd.DataFrame:
     """Collect κ, Q's p and the permutation test in one row per task; masks: {task: masks}.
 
-    "p (Holm)": p, corrected over the tasks; the other p-values are not corrected.
     "p within layers": the p if random masks keep the number of units of each layer; always nan for
     MLPs, because a layer has one.
+    "p (Holm)", "p within layers (Holm)": corrected over the tasks; the p of Q is not.
     "why nan": the answer of `why_nan`.
     """
     rows = []
@@ -219,7 +219,8 @@ def table(masks: Mapping[str, np.ndarray], seed: int = 0, draws: int = 10_000) -
             "why nan": why_nan(of_task),
         })  # fmt: skip
     frame = pd.DataFrame(rows).set_index("task")
-    frame.insert(list(frame.columns).index("p") + 1, "p (Holm)", holm(frame["p"]))
+    for name in ("p", "p within layers"):
+        frame.insert(list(frame.columns).index(name) + 1, f"{name} (Holm)", holm(frame[name]))
     return frame
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lib.model.batches import Encoded
+from lib.model.batches import Encoded, encode
 from lib.model.classifier import SentenceClassifier
 from lib.pruning import gates
 
@@ -47,6 +47,15 @@ def maps(
             for layer, (states, context) in zip(gates.encoder_layers(model), recorded, strict=True)
         ]
         yield tuple(torch.stack(kind).float().cpu().numpy() for kind in zip(*by_layer, strict=True))
+
+
+def of_sentence(
+    model: SentenceClassifier, tokenizer, sentence: str
+) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Compute the maps of one sentence: (tokens, raw, normed), as in `maps`."""
+    data = encode([{"sentence1": sentence, "label": 0}], tokenizer)
+    raw, normed = next(maps(model, data, [0]))
+    return tokenizer.convert_ids_to_tokens(data.row(0)), raw, normed
 
 
 def of_layer(layer: Any, states: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:

@@ -91,18 +91,16 @@ def table(masks: Mapping[str, np.ndarray], seed: int = 0, draws: int = 10_000) -
 
 
 def matrices(masks: Mapping[str, np.ndarray]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Count the units that each two tasks share: (mean, sample standard deviation) over seeds.
+    """Count the units that each two tasks share: (observed, expected by chance), means over seeds.
 
-    Both are tables [task, task]; the diagonal is the size of a task's own masks. With one seed the
-    deviation is nan.
+    Both are tables [task, task]. On the diagonal, observed is the size of a task's own masks.
     """
-    shared = np.array(
-        [[overlap(task, other) for other in masks.values()] for task in masks.values()], float
+    observed, expected = (
+        np.array([[of(task, other).mean() for other in masks.values()] for task in masks.values()])
+        for of in (overlap, expected_overlap)
     )
-    seeds = shared.shape[2]
-    deviation = shared.std(2, ddof=1) if seeds > 1 else np.full(shared.shape[:2], NAN)
     tasks = list(masks)
-    return pd.DataFrame(shared.mean(2), tasks, tasks), pd.DataFrame(deviation, tasks, tasks)
+    return pd.DataFrame(observed, tasks, tasks), pd.DataFrame(expected, tasks, tasks)
 
 
 def distances(masks: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -91,6 +91,12 @@ def bars(
     )
 
 
+def by_kind(table: pd.DataFrame, group: str, task: str, state: str) -> pd.DataFrame:
+    """Select one group's scores on a task: a row for each seed, a column for each kind."""
+    columns = {kind: values(table, group, f"{kind} ({state})", task) for kind in KINDS}
+    return pd.DataFrame(columns)
+
+
 def spread(scores: ArrayLike) -> str:
     """Format mean ± sample standard deviation as in Table 3: 0.85 ± 0.01.
 

@@ -10,6 +10,8 @@ from sklearn.metrics import f1_score
 
 from lib.analysis import attention, drawn_maps, patterns
 from lib.analysis.drawn_maps import CLASSES
+from lib.data import sources
+from lib.model import batches
 from lib.pruning import gates
 from lib.pruning.masks import Mask
 
@@ -30,6 +32,17 @@ def test_maps_equal_the_models_own_attention(tiny):
     assert whole and not any(module._forward_pre_hooks for module in tiny[0].modules()), (
         "attention.maps leaves no hooks behind"
     )
+
+
+def test_a_sentence_of_ones_own_has_its_tokens_and_the_maps_of_that_row(tiny):
+    model, _ = tiny
+    _, tokenizer, _ = sources.encoder("tiny", ["tiny"])
+    row = sources.rows("SST-2", ["tiny"]).dev[0]
+    tokens, raw, normed = attention.of_sentence(model, tokenizer, row["sentence1"])
+    expected = next(attention.maps(model, batches.encode([row], tokenizer), [0]))
+    assert tokens[0] == "[CLS]" and tokens[-1] == "[SEP]"
+    assert raw.shape == normed.shape == (3, 4, len(tokens), len(tokens))
+    assert np.array_equal(raw, expected[0]) and np.array_equal(normed, expected[1])
 
 
 def test_normed_maps_are_the_lengths_of_what_each_head_adds(tiny):

@@ -1,4 +1,4 @@
-"""Good, random and bad subnetworks side by side (notebooks 05 and 06)."""
+"""Good, random and bad subnetworks side by side, and our numbers beside the paper's."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,8 +9,19 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from lib.show.plots.style import BLUE, GREEN, GREY, finish, legend_below, panels_of
+from lib.show.plots.style import (
+    BLUE,
+    GREY,
+    KINDS,
+    OURS,
+    PAPERS,
+    WIDTH,
+    finish,
+    legend_below,
+    panels_of,
+)
 
 
 @dataclass(frozen=True)
@@ -63,6 +74,97 @@ def _bars(axes: Axes, panel: Bars, full_label: str) -> None:
     axes.set_title(panel.title, fontsize=9)
 
 
+@dataclass(frozen=True)
+class Seeds:
+    """A panel of scores, seed by seed.
+
+    groups: {label: (pruned, retrained)}, tables with a row for each seed and a column for each
+        kind ("good", "random", "bad")
+    full: scores of the full model, float [seeds]
+    majority: the score of the majority class; nan is not drawn
+    """
+
+    title: str
+    groups: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]]
+    full: np.ndarray
+    majority: float
+
+
+def by_seed(panels: Sequence[Seeds]) -> Figure:
+    """Notebook 06: each seed's subnetworks, cut out and trained again (Fig. 2, Fig. 17)."""
+    figure, axes_of = panels_of(len(panels), WIDTH / 3, 1.75)
+    for axes, panel in zip(axes_of, panels, strict=True):
+        _full_model(axes, np.asarray(panel.full, float), panel.majority)
+        width = len(KINDS) + 0.7
+        for number, (pruned, retrained) in enumerate(panel.groups.values()):
+            _pairs(axes, number * width, pruned, retrained)
+        centres = [number * width + 1 for number in range(len(panel.groups))]
+        axes.set_xticks(centres, panel.groups, fontsize=8)
+        axes.tick_params(axis="x", length=0)
+        axes.tick_params(axis="y", labelsize=8)
+        axes.set_title(panel.title, fontsize=9)
+    dot: dict[str, Any] = {"linestyle": "none", "markersize": 5}
+    kinds = [Line2D([], [], **style, **dot, label=kind) for kind, style in KINDS.items()]
+    hollow: dict[str, Any] = {"marker": "o", "color": "0.3", "markerfacecolor": "white"}
+    states = [
+        Line2D([], [], **hollow, **dot, label="hollow: cut out"),
+        Line2D([], [], marker="o", color="0.3", **dot, label="filled: trained again"),
+    ]
+    return legend_below(finish(figure), ncols=4, more=[*kinds, *states])
+
+
+def _full_model(axes: Axes, scores: np.ndarray, majority: float) -> None:
+    deviation = scores.std(ddof=1) if len(scores) > 1 else 0.0
+    low, high = scores.mean() - deviation, scores.mean() + deviation
+    axes.axhspan(low, high, color="0.87", linewidth=0, label="full model ± 1 std", zorder=0)
+    axes.axhline(scores.mean(), color="0.5", linewidth=0.8, zorder=1)
+    if np.isfinite(majority):
+        axes.axhline(majority, color="0.2", linestyle=":", label="majority class", zorder=1)
+
+
+def _pairs(axes: Axes, at: float, pruned: pd.DataFrame, retrained: pd.DataFrame) -> None:
+    for x, (kind, style) in enumerate(KINDS.items(), start=0):
+        colour, marker = style["color"], style["marker"]
+        before, after = at + x - 0.22, at + x + 0.22
+        ends = np.stack([pruned[kind], retrained[kind]])
+        axes.plot([before, after], ends, color=colour, linewidth=0.8, zorder=2)
+        dot: dict[str, Any] = {"marker": marker, "edgecolor": colour, "s": 17, "zorder": 3}
+        axes.scatter(np.full(len(pruned), before), pruned[kind], facecolor="white", **dot)
+        axes.scatter(np.full(len(retrained), after), retrained[kind], facecolor=colour, **dot)
+
+
+def dots(compared: pd.DataFrame) -> Figure:
+    """Draw our numbers and the paper's: a panel for each kind of number, a row for each task.
+
+    compared: of `lib.paper.numbers.compare`. A line shows "± 95 %", the uncertainty of the
+        difference, around ours; where there is none, there is no line.
+    """
+    kinds, tasks = list(compared["what"].unique()), list(compared["task"].unique())
+    columns = min(3, len(kinds))
+    figure, panels = panels_of(len(kinds), WIDTH / 3, 0.75 + 0.19 * len(tasks), columns=columns)
+    heights = {task: -place for place, task in enumerate(tasks)}
+    for number, (axes, kind) in enumerate(zip(panels, kinds, strict=True)):
+        rows = compared[compared["what"] == kind]
+        y = rows["task"].map(heights)
+        ends = rows[["ours", "paper"]]
+        axes.hlines(y, ends.min(axis=1), ends.max(axis=1), color="0.8", linewidth=2, zorder=1)
+        low, high = (rows["ours"] + sign * rows["± 95 %"] for sign in (-1, 1))
+        axes.hlines(y, low, high, color=OURS["color"], linewidth=0.8, zorder=2)
+        axes.scatter(rows["ours"], y, **OURS, s=24, zorder=4, label="this run (line: ± 95 %)")
+        hollow: dict[str, Any] = {
+            "marker": PAPERS["marker"],
+            "edgecolor": PAPERS["color"],
+            "facecolor": "white",
+        }
+        axes.scatter(rows["paper"], y, **hollow, s=24, zorder=3, label="the paper")
+        shown = tasks if number % columns == 0 else [""] * len(tasks)
+        axes.set_yticks(list(heights.values()), shown, fontsize=8)
+        axes.set_ylim(-len(tasks) + 0.4, 0.6)
+        axes.tick_params(axis="x", labelsize=8)
+        axes.set_title(kind, fontsize=8)
+    return legend_below(finish(figure), ncols=2)
+
+
 def epochs(
     scores: Mapping[str, pd.DataFrame], metrics: Mapping[str, str], good: Mapping[str, float]
 ) -> Figure:
@@ -72,12 +174,17 @@ def epochs(
     metrics: {task: the name of its metric}.
     good: {task: the mean score of the retrained good subnetworks}.
     """
-    figure, panels = panels_of(len(scores), 3.5, 2.4, above=0.6)
+    figure, panels = panels_of(len(scores), WIDTH / 3, 1.8, above=0.4)
+    bad = KINDS["bad"]
     for axes, (task, table) in zip(panels, scores.items(), strict=True):
-        epoch, mean = table.columns, table.mean()
-        axes.plot(epoch, table.T, color=GREY, linewidth=0.8)
-        axes.plot(epoch, mean, color=BLUE, marker="o", label="mean of the seeds (grey: each)")
-        style: dict[str, Any] = {"color": GREEN, "linestyle": "--", "linewidth": 1}
-        axes.axhline(good[task], **style, label="good subnetworks, retrained")
-        axes.set(title=task, xlabel="epoch", ylabel=f"{metrics[task]} on dev", xticks=epoch)
+        epoch = table.columns
+        for _, of_seed in table.iterrows():
+            axes.plot(epoch, of_seed, **bad, markersize=4, linewidth=0.9, label="bad, each seed")
+        style: dict[str, Any] = {"color": BLUE, "linestyle": "--", "linewidth": 1.2}
+        axes.axhline(good[task], **style, label="good, retrained: mean")
+        axes.set(xticks=epoch)
+        axes.set_title(task, fontsize=9)
+        axes.set_xlabel("epoch", fontsize=8)
+        axes.set_ylabel(metrics[task], fontsize=8)
+        axes.tick_params(labelsize=8)
     return legend_below(finish(figure), ncols=2)

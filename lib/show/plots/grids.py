@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lib.show.plots.style import finish, heat_map, panels_of
+from lib.show.plots.style import WIDTH, finish, heat_map, panels_of
 
 MODE_NAMES = {"joint": "heads and MLPs together", "heads": "heads only", "mlps": "MLPs only"}
 
@@ -19,7 +19,6 @@ def units(
     title: str,
     form: str,
     span: tuple[float, float] | None,
-    spread: tuple | None = None,
 ) -> None:
     """Draw a value for each head and each MLP; the MLPs have a column of their own (Fig. 1).
 
@@ -27,7 +26,6 @@ def units(
     mlps: [layers].
     form: the format of the numbers in the cells.
     span: the range of the colours; None takes it from the values.
-    spread: standard deviations of (heads, MLPs) to write below the values, in the same shapes.
     """
     layers, width = heads.shape
     grid = np.full((layers, width + 2), np.nan)
@@ -36,11 +34,7 @@ def units(
     labels = np.full(grid.shape, "", dtype=object)
     for row, column in np.argwhere(np.isfinite(grid)):
         labels[row, column] = format(grid[row, column], form)
-        if spread is not None:
-            deviation = spread[1][row] if column == width + 1 else spread[0][row, column]
-            if np.isfinite(deviation):
-                labels[row, column] += f"\n±{format(deviation, form)}"
-    heat_map(axes, grid, labels, low, high, fontsize=5.5 if spread is not None else 6.5)
+    heat_map(axes, grid, labels, low, high, fontsize=6.5)
     ticks, names = np.r_[np.arange(width), width + 1] + 0.5, [*map(str, range(width)), "MLP"]
     axes.set_xticks(ticks, names, rotation=0, fontsize=7)
     axes.set_yticks(np.arange(layers) + 0.5, [*map(str, range(layers))], rotation=0, fontsize=7)
@@ -48,33 +42,66 @@ def units(
 
 
 @dataclass(frozen=True)
-class Panel:
-    """A heat map of heads and MLPs.
+class Kept:
+    """A heat map of how often heads and MLPs are kept.
 
-    heads, mlps: the values, [layers, heads] and [layers].
-    spread: the standard deviations of both, in the same shapes.
-    span: the range of the colours; None takes it from the values.
+    heads, mlps: how often, int [layers, heads] and [layers]
+    of: how often they could be kept
     """
 
     heads: np.ndarray
     mlps: np.ndarray
-    spread: tuple[np.ndarray, np.ndarray]
-    span: tuple[float, float] | None
+    of: int
 
 
-def panel(
-    heads: tuple[np.ndarray, np.ndarray],
-    mlps: tuple[np.ndarray, np.ndarray],
-    span: tuple[float, float] | None = None,
-) -> Panel:
-    """Make a panel from the (mean, deviation) of the heads and of the MLPs."""
-    return Panel(heads[0], mlps[0], (heads[1], mlps[1]), span)
+def kept(heads: np.ndarray, mlps: np.ndarray) -> Kept:
+    """Count in how many masks units are kept; masks: bool [masks, layers, …]."""
+    return Kept(np.asarray(heads).sum(0), np.asarray(mlps).sum(0), len(heads))
 
 
-def unit_panels(panels: Mapping[str, Panel]) -> Figure:
-    """Notebook 04: heat maps side by side, three in a row. panels: {title: panel}."""
-    layers = next(iter(panels.values())).heads.shape[0]
-    figure, grid = panels_of(len(panels), 6.6, 0.9 + 0.42 * layers)
+def survivors(panels: Mapping[str, Kept], columns: int = 2) -> Figure:
+    """Notebook 04: in how many masks each unit is kept; dark: in all, empty: in none (Fig. 1, 15).
+
+    panels: {title: counts}; they may be of encoders of different shapes
+    """
+    layers = max(content.heads.shape[0] for content in panels.values())
+    across = min(columns, len(panels))
+    figure, grid = panels_of(len(panels), WIDTH / max(across, 2), 0.8 + 0.17 * layers, columns)
     for axes, (title, content) in zip(grid, panels.items(), strict=True):
-        units(axes, content.heads, content.mlps, title, ".2f", content.span, content.spread)
+        _whole_numbers(axes, content.heads, content.mlps, (0, content.of), title)
     return finish(figure)
+
+
+def shares(panels: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
+    """Notebook 04: the share of weights, in percent, that m-pruning keeps in each unit (Fig. 1a).
+
+    panels: {title: (heads, mlps)}, shares [layers, heads] and [layers]; the colours of all panels
+        reach from the smallest share to the largest
+    """
+    everything = np.concatenate([np.ravel(part) for both in panels.values() for part in both])
+    span = 100 * float(everything.min()), 100 * float(everything.max())
+    layers = max(heads.shape[0] for heads, _ in panels.values())
+    figure, grid = panels_of(len(panels), WIDTH / 2, 0.8 + 0.17 * layers, columns=2)
+    for axes, (title, (heads, mlps)) in zip(grid, panels.items(), strict=True):
+        _whole_numbers(axes, 100 * heads, 100 * mlps, span, title)
+    return finish(figure)
+
+
+def _whole_numbers(
+    axes: Axes, heads: np.ndarray, mlps: np.ndarray, span: tuple[float, float], title: str
+) -> None:
+    """Draw values as whole numbers, from light to dark over the span; zeros stay empty."""
+    layers, width = heads.shape
+    cells = np.full((layers, width + 2), np.nan)
+    cells[:, :width], cells[:, -1] = heads, mlps
+    labels = np.full(cells.shape, "", dtype=object)
+    for row, column in np.argwhere(cells > 0):
+        labels[row, column] = format(cells[row, column], ".0f")
+    heat_map(axes, cells, labels, *span, fontsize=8)
+    names = [str(head) if head % 2 == 0 else "" for head in range(width)]
+    axes.set_xticks(np.r_[np.arange(width), width + 1] + 0.5, [*names, "MLP"], rotation=0)
+    axes.set_yticks(np.arange(layers) + 0.5, [*map(str, range(layers))], rotation=0)
+    axes.tick_params(labelsize=8, length=0)
+    axes.set_xlabel("head", fontsize=8)
+    axes.set_ylabel("layer", fontsize=8)
+    axes.set_title(title, fontsize=8)

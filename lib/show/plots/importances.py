@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lib.show.plots.style import finish, legend_below, panels_of
+from lib.show.plots.style import BLUE, ORANGE, VERMILLION, WIDTH, finish, legend_below, panels_of
 
 # Okabe and Ito's colours, which the colour-blind can tell apart; lines differ in their dashes, too.
 STYLES: dict[str, dict[str, Any]] = {
@@ -16,11 +16,18 @@ STYLES: dict[str, dict[str, Any]] = {
     "example_squared": {"color": "#56b4e9", "linestyle": (0, (5, 1))},
     "token": {"color": "#009e73", "linestyle": (0, (1, 1))},
     "batch": {"color": "#e69f00", "linestyle": "--"},
-    "batch_squared": {"color": "#b8860b", "linestyle": (0, (3, 1, 1, 1, 1, 1))},
+    "batch_squared": {"color": "#5c3d00", "linestyle": (0, (3, 1, 1, 1, 1, 1))},
     "running": {"color": "#d55e00", "linestyle": "-."},
     "signed": {"color": "#cc79a7", "linestyle": (0, (5, 2, 1, 2))},
-    "removal, net": {"color": "0.45", "linestyle": "--"},
+    "removal, net": {"color": "0.35", "linestyle": "--"},
     "removal, moved": {"color": "0.0", "linestyle": ":"},
+}
+
+
+REASONS = {
+    "other rows": ("o", BLUE, "same model, other examples"),
+    "other seed": ("s", ORANGE, "another seed, same examples"),
+    "both": ("D", VERMILLION, "another seed, other examples"),
 }
 
 
@@ -36,7 +43,7 @@ def reliability(curves: Mapping[str, pd.DataFrame], names: Mapping[str, str]) ->
     curves: {task: ρ, a row for each number of examples in a sample, a column for each estimator}
     names: {estimator: its formula}
     """
-    figure, panels = panels_of(len(curves), 3.4, 2.7)
+    figure, panels = panels_of(len(curves), WIDTH / 3, 2.2)
     for axes, (task, table) in zip(panels, curves.items(), strict=True):
         for name in table.columns:
             axes.plot(table.index, table[name], **_line(name), linewidth=1.4, label=names[name])
@@ -46,7 +53,7 @@ def reliability(curves: Mapping[str, pd.DataFrame], names: Mapping[str, str]) ->
         axes.set_title(task, fontsize=10)
         axes.set(xlabel="examples in each sample", ylim=(min(0, table.min(axis=None)) - 0.05, 1.03))
     panels[0].set_ylabel("Spearman's ρ of two samples,\none model, heads")
-    return legend_below(finish(figure), ncols=4)
+    return legend_below(finish(figure), ncols=3)
 
 
 def validity(table: pd.DataFrame, names: Mapping[str, str]) -> Figure:
@@ -59,7 +66,7 @@ def validity(table: pd.DataFrame, names: Mapping[str, str]) -> Figure:
     titles = {"net": "net effect on the loss, E Δ", "moved": "how much answers move, E|Δ|"}
     kinds = [(units, truth) for units in ("heads", "MLPs") for truth in titles]
     figure, grid = plt.subplots(
-        2, 2, figsize=(9.5, 1.2 + 0.62 * len(names)), sharex=True, sharey=True, squeeze=False
+        2, 2, figsize=(WIDTH, 1.2 + 0.62 * len(names)), sharex=True, sharey=True, squeeze=False
     )
     tasks = list(table["task"].unique())
     markers, offsets = "osD^vP*Xh", np.linspace(0.3, -0.3, max(len(tasks), 2))
@@ -73,12 +80,12 @@ def validity(table: pd.DataFrame, names: Mapping[str, str]) -> Figure:
             axes.hlines(y, of_task["low"], of_task["high"], color=colour, linewidth=1.3)
             axes.scatter(of_task["ρ"], y, color=colour, marker=markers[place], s=20, label=task)
         axes.axvline(0, color="0.3", linewidth=0.8)
-        axes.set_title(f"removing one of the {units}: {titles[truth]}", fontsize=9)
+        axes.set_title(f"removing one of the {units}:\n{titles[truth]}", fontsize=9)
         axes.set(xlim=(-1.05, 1.05))
         axes.set_yticks(list(heights.values()), [names[name] for name in heights], fontsize=9)
     for axes in grid[-1]:
         axes.set_xlabel("Spearman's ρ over units")
-    return legend_below(finish(figure), ncols=len(tasks))
+    return legend_below(finish(figure), ncols=min(len(tasks), 5))
 
 
 def usefulness(
@@ -96,7 +103,7 @@ def usefulness(
     names: {ranking: its label}
     labels: (of the x axis, {task: the metric})
     """
-    figure, panels = panels_of(len(curves), 4.6, 3.1, columns=2)
+    figure, panels = panels_of(len(curves), WIDTH / 2, 2.4, columns=2)
     for axes, (task, table) in zip(panels, curves.items(), strict=True):
         band = random[task]
         style: dict[str, Any] = {"color": "0.87", "label": "random orders: mean and 95 % of them"}
@@ -117,18 +124,13 @@ def reasons(table: pd.DataFrame, names: Mapping[str, str]) -> Figure:
     names: {estimator: its formula}
     """
     tasks = list(table["task"].unique())
-    figure, panels = panels_of(len(tasks), 3.1, 0.9 + 0.34 * len(names))
-    marks = {
-        "other rows": ("o", "#0072b2", "same model, other examples"),
-        "other seed": ("s", "#e69f00", "another seed, same examples"),
-        "both": ("D", "#d55e00", "another seed, other examples"),
-    }
+    figure, panels = panels_of(len(tasks), WIDTH / 3, 0.9 + 0.3 * len(names))
     heights = {name: len(names) - place for place, name in enumerate(names)}
     for number, (axes, task) in enumerate(zip(panels, tasks, strict=True)):
         part = table[table["task"] == task]
         y = part["estimator"].map(heights)
         axes.hlines(y, part["both"], part["other rows"], color="0.8", linewidth=2)
-        for column, (marker, colour, label) in marks.items():
+        for column, (marker, colour, label) in REASONS.items():
             axes.scatter(part[column], y, marker=marker, color=colour, s=22, label=label, zorder=3)
         axes.axvline(0, color="0.3", linewidth=0.8)
         axes.set_title(task, fontsize=10)
@@ -151,7 +153,7 @@ def kappa_by_size(
     names: {estimator: its formula}
     units: what is kept, for the axis
     """
-    figure, panels = panels_of(len(curves), 3.4, 2.7)
+    figure, panels = panels_of(len(curves), WIDTH / 3, 2.2)
     for axes, (task, lines) in zip(panels, curves.items(), strict=True):
         sizes = np.arange(len(floors[task]))
         style: dict[str, Any] = {"color": "0.87", "label": "95 % of random masks are below its top"}
@@ -162,7 +164,7 @@ def kappa_by_size(
         axes.set_title(task, fontsize=10)
         axes.set(xlabel=f"{units} kept by each seed", ylim=(-0.4, 1.03))
     panels[0].set_ylabel("Fleiss' κ over seeds")
-    return legend_below(finish(figure), ncols=4)
+    return legend_below(finish(figure), ncols=3)
 
 
 def shown_first(names: Sequence[str]) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lib.show.plots.style import (
@@ -13,15 +14,17 @@ from lib.show.plots.style import (
     GREEN,
     GREY,
     ORANGE,
+    OURS,
+    PAPERS,
+    PATTERNS,
+    SKY,
+    WIDTH,
     finish,
     heat_map,
     legend_below,
-    legend_beside,
     panels_of,
     percent,
 )
-
-LIGHT_BLUE = "#a9c1e0"
 
 
 def survival_counts(counts: Mapping[str, tuple[np.ndarray, np.ndarray]], units: str) -> Figure:
@@ -30,14 +33,50 @@ def survival_counts(counts: Mapping[str, tuple[np.ndarray, np.ndarray]], units: 
     counts: {title: (observed, expected)}, each [S + 1].
     units: what is counted, for the axis label.
     """
-    figure, panels = panels_of(len(counts), 3.6, 2.5)
-    for axes, (title, (observed, expected)) in zip(panels, counts.items(), strict=True):
+    columns = min(6, len(counts))
+    figure, panels = panels_of(len(counts), WIDTH / max(columns, 4), 1.75, columns)
+    for number, (axes, (title, pair)) in enumerate(zip(panels, counts.items(), strict=True)):
+        observed, expected = pair
         seeds = np.arange(len(observed))
-        axes.bar(seeds, observed, color=BLUE, alpha=0.8, label="as it is")
-        style: dict[str, Any] = {"color": "0.35", "marker": "o", "markersize": 4, "linewidth": 1}
-        axes.plot(seeds, expected, **style, label="masks drawn at random")
-        axes.set_title(title, fontsize=9)
-        axes.set(xlabel="seeds in which a unit survives", ylabel=units, xticks=seeds)
+        axes.bar(seeds, observed, color=BLUE, alpha=0.75, label="observed")
+        style: dict[str, Any] = {"color": "0.25", "marker": "o", "markersize": 4, "linewidth": 1}
+        axes.plot(seeds, expected, **style, label="random masks of the same sizes")
+        axes.set_title(title, fontsize=8)
+        axes.set(xticks=seeds)
+        axes.set_xlabel("kept by k seeds", fontsize=8)
+        axes.tick_params(labelsize=8)
+        if number % columns == 0:
+            axes.set_ylabel(units, fontsize=8)
+    return legend_below(finish(figure), ncols=2)
+
+
+def agreement_by_task(tables: Mapping[str, pd.DataFrame], papers: tuple[float, float]) -> Figure:
+    """Notebook 07: κ of each task, ours and of the authors' masks.
+
+    tables: {whose masks: of `lib.analysis.agreement.table`}, one or two; a filled mark has a
+        p (Holm) below 0.05
+    papers: the least and the largest κ in the paper
+    """
+    ours = next(iter(tables.values()))
+    figure, axes = plt.subplots(figsize=(WIDTH, 0.8 + 0.24 * len(ours)))
+    for (name, table), style, shift in zip(
+        tables.items(), (OURS, PAPERS), (0.12, -0.12), strict=False
+    ):
+        y = np.arange(len(ours))[::-1] + shift
+        sure = (table.loc[ours.index, "p (Holm)"] < 0.05).to_numpy()
+        kappas = table.loc[ours.index, "κ"].to_numpy(float)
+        for group, fill, text in (
+            (sure, style["color"], "more than chance"),
+            (~sure, "white", "not shown to be"),
+        ):
+            dot: dict[str, Any] = {"marker": style["marker"], "edgecolor": style["color"], "s": 34}
+            axes.scatter(kappas[group], y[group], facecolor=fill, **dot, label=f"{name}: {text}")
+    text = f"the paper's range, {papers[0]:.2f} to {papers[1]:.2f}"
+    axes.axvspan(*papers, color="0.9", linewidth=0, zorder=0, label=text)
+    axes.axvline(0, color="0.3", linewidth=1, linestyle="--", label="random masks")
+    axes.set_yticks(np.arange(len(ours))[::-1], ours.index, fontsize=8)
+    axes.set_xlabel("Fleiss' κ of the heads over seeds")
+    axes.tick_params(labelsize=8)
     return legend_below(finish(figure), ncols=2)
 
 
@@ -57,7 +96,7 @@ def importance_by_round(
     scale: what has been done to the importance, for the axis.
     """
     rows, height = (2, 5.0) if swaps else (1, 3.4)
-    size = (max(6.5, 0.62 * len(values)), height)
+    size = (WIDTH, height)
     shape: dict[str, Any] = {"sharex": True, "squeeze": False, "height_ratios": [3, 2][:rows]}
     figure, grid = plt.subplots(rows, 1, figsize=size, **shape)
     axes, rounds = grid[0, 0], np.arange(len(values))
@@ -77,25 +116,32 @@ def importance_by_round(
         below.axhline(0.5, color="0.3", linestyle=":", linewidth=1, label="order is pure noise")
         below.set(ylim=(-0.03, 0.6), ylabel="probability\nthat two heads swap")
         under = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.3), "ncols": 3}
-        below.legend(**under, frameon=False, fontsize=9)
+        below.legend(**under, frameon=False, fontsize=8)
     return finish(figure)
 
 
-def maps(rows: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
+def maps(
+    rows: Mapping[str, Mapping[str, np.ndarray]], tokens: Sequence[str] | None = None
+) -> Figure:
     """Notebook 08: attention maps, each with a colour scale of its own.
 
     rows: {name of the row: {title: map [tokens, tokens]}}.
+    tokens: the words of all maps, for the axes; None if the maps have none.
     """
     across = max(map(len, rows.values()))
-    figsize = (2.1 * across, 2.35 * len(rows))
+    figsize = (WIDTH, (WIDTH / across + (0.15 if tokens is None else 0.4)) * len(rows))
     figure, grid = plt.subplots(len(rows), across, figsize=figsize, squeeze=False)
-    for axes_row, (name, row) in zip(grid, rows.items(), strict=True):
+    for number, (axes_row, (name, row)) in enumerate(zip(grid, rows.items(), strict=True)):
         for axes, (title, attention) in zip(axes_row, row.items(), strict=False):
             axes.imshow(attention, cmap="viridis", vmin=0, interpolation="nearest")
             axes.set_title(title, fontsize=8)
             axes.set(xticks=[], yticks=[])
+            if tokens is not None and number == len(rows) - 1:
+                axes.set_xticks(range(len(tokens)), tokens, rotation=90, fontsize=8)
         for axes in axes_row[len(row) :]:
             axes.set_axis_off()
+        if tokens is not None:
+            axes_row[0].set_yticks(range(len(tokens)), tokens, fontsize=8)
         axes_row[0].set_ylabel(name, fontsize=9)
     return finish(figure)
 
@@ -105,7 +151,7 @@ def confusion(tables: Mapping[str, np.ndarray], classes: Sequence[str]) -> Figur
 
     tables: {title: number of maps, int [label, predicted class]}.
     """
-    figsize = (4.1 * len(tables) + 0.8, 3.6)
+    figsize = (WIDTH, 3.3)
     figure, grid = plt.subplots(1, len(tables), figsize=figsize, sharey=True, squeeze=False)
     abbreviations = {"vertical+diagonal": "both", "heterogeneous": "heterog."}
     short = [abbreviations.get(name, name) for name in classes]
@@ -132,7 +178,7 @@ def correlations(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """
     rows = len(next(iter(tables.values())))
     figure, grid = plt.subplots(
-        1, len(tables), figsize=(8.5, 1.2 + 0.3 * rows), sharex=True, sharey=True, squeeze=False
+        1, len(tables), figsize=(WIDTH, 1.0 + 0.24 * rows), sharex=True, sharey=True, squeeze=False
     )
     heights = np.arange(rows)[::-1]
     for axes, (kind, table) in zip(grid[0], tables.items(), strict=True):
@@ -141,7 +187,8 @@ def correlations(tables: Mapping[str, pd.DataFrame]) -> Figure:
         axes.hlines(heights, *ends, **bar, label="95 % of shuffles within layers")
         dot: dict[str, Any] = {"color": BLUE, "zorder": 3}
         axes.scatter(table["correlation"], heights, **dot, label="observed")
-        axes.scatter(table["paper"], heights, color=ORANGE, marker="x", zorder=4, label="paper")
+        cross: dict[str, Any] = {"color": PAPERS["color"], "marker": "x", "zorder": 4}
+        axes.scatter(table["paper"], heights, **cross, label="the paper")
         axes.axvline(0, color="0.3", linestyle="--", linewidth=1)
         axes.set_title(f"{kind} attention", fontsize=9)
         axes.set_yticks(heights, table.index, fontsize=8)
@@ -157,74 +204,82 @@ def patterns(shares: Mapping[str, Mapping[str, pd.DataFrame]]) -> Figure:
     """
     across = max(map(len, shares.values()))
     tasks = len(next(iter(next(iter(shares.values())).values())))
-    size = (max(2.3, 0.6 + 0.42 * tasks) * across, 2.6 * len(shares))
+    size = (WIDTH, 2.4 * len(shares))
     figure, grid = plt.subplots(len(shares), across, figsize=size, sharey=True, squeeze=False)
-    colours = (BLUE, ORANGE, "#8f5aa8", GREEN, "0.75")
     for axes_row, (kind, tables) in zip(grid, shares.items(), strict=True):
         for axes, (title, table) in zip(axes_row, tables.items(), strict=True):
             bottom = np.zeros(len(table))
-            for colour, name in zip(colours, table.columns, strict=True):
-                axes.bar(table.index, table[name], 0.75, bottom=bottom, color=colour, label=name)
+            for name in table.columns:
+                look: dict[str, Any] = {**PATTERNS[name], "edgecolor": "white", "linewidth": 0}
+                axes.bar(table.index, table[name], 0.85, bottom=bottom, **look, label=name)
                 bottom = bottom + table[name].to_numpy()
-            axes.set_title(title, fontsize=9)
-            axes.tick_params(axis="x", labelsize=8, rotation=0 if tasks < 4 else 60)
+            axes.set_title(title, fontsize=8)
+            axes.tick_params(axis="x", labelsize=8, rotation=0 if tasks < 4 else 90)
         axes_row[0].set_ylabel(f"{kind} attention")
         axes_row[0].yaxis.set_major_formatter(percent)
     return legend_below(finish(figure), ncols=5)
 
 
 def overlaps(panels: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]]) -> Figure:
-    """Notebook 09: the number of units that two tasks share (Fig. 5, Fig. 19).
+    """Notebook 09: the number of units that two tasks share, and the excess over chance (Fig. 5).
 
-    panels: {title: (means, standard deviations over seeds)}, tables [task, task].
+    panels: {title: (shared, by chance)}, tables [task, task], means over seeds. The numbers are the
+        shared units. The colours are shared − by chance: orange above 0, purple below. On the
+        diagonal, a task's own size is shown without a colour.
     """
     tasks = len(next(iter(panels.values()))[0])
-    side = max(2.4, 0.72 * tasks)
-    figure, grid = panels_of(len(panels), side + 1.2, side + 0.7, columns=2)
-    for axes, (title, (mean, deviation)) in zip(grid, panels.items(), strict=True):
-        has_deviation = deviation.notna().any(axis=None)
-        labels = mean.map(("{:.1f}" if has_deviation else "{:.0f}").format)
-        if has_deviation:
-            labels += deviation.map("\n±{:.1f}".format)
-        heat_map(axes, mean, labels, low=0, high=None, fontsize=7)
-        axes.set_title(title, fontsize=9)
-        axes.tick_params(labelsize=8, rotation=0)
+    figure, grid = panels_of(len(panels), WIDTH / 2, max(2.0, 0.7 + 0.32 * tasks), columns=2)
+    for axes, (title, (shared, by_chance)) in zip(grid, panels.items(), strict=True):
+        excess = (shared - by_chance).to_numpy(copy=True)
+        np.fill_diagonal(excess, 0.0)
+        most = max(float(np.abs(excess).max()), 1.0)
+        heat_map(axes, excess, shared.map("{:.0f}".format), -most, most, 8, colours="PuOr_r")
+        axes.set_xticks(np.arange(tasks) + 0.5, shared.columns, rotation=90)
+        axes.set_yticks(np.arange(tasks) + 0.5, shared.index, rotation=0)
+        axes.tick_params(labelsize=8, length=0)
+        axes.set_title(f"{title}\n(darkest: {most:.0f} from chance)", fontsize=8)
     return finish(figure)
 
 
-def excess(table: pd.DataFrame, label: str) -> Figure:
+def excess(tables: Mapping[str, pd.DataFrame], label: str) -> Figure:
     """Notebook 09: what each pair of tasks shares beyond chance, with its interval over seeds.
 
-    table: columns task, other task, excess, from, to, p, p (Holm), p within layers (Holm). The
-        marker shows which of the two corrected p-values are below 0.05.
+    tables: {whose masks: a table with the columns task, other task, excess, from, to, p, p (Holm),
+        p within layers (Holm)}, all with the same pairs. The marker shows which of the two
+        corrected p-values are below 0.05.
     label: of the axis.
     """
-    figure, axes = plt.subplots(figsize=(6.5, 0.8 + 0.27 * len(table)))
-    heights = np.arange(len(table))[::-1]
+    pairs = next(iter(tables.values()))
+    size = (WIDTH, 0.9 + 0.19 * len(pairs))
+    figure, grid = plt.subplots(1, len(tables), figsize=size, sharey=True, squeeze=False)
+    heights = np.arange(len(pairs))[::-1]
+    for axes, (title, table) in zip(grid[0], tables.items(), strict=True):
+        _excess(axes, table, heights)
+        axes.axvline(0, color="0.3", linestyle="--", linewidth=1)
+        axes.set_yticks(heights, table["task"] + " · " + table["other task"], fontsize=8)
+        axes.set(xlabel=label, ylim=(-0.7, len(table) - 0.3))
+        axes.set_title(title, fontsize=9)
+    return legend_below(finish(figure), ncols=1 if len(tables) == 1 else 2)
+
+
+def _excess(axes: Axes, table: pd.DataFrame, heights: np.ndarray) -> None:
     tested, significant = table["p"].notna().to_numpy(), (table["p (Holm)"] < 0.05).to_numpy()
     within = (table["p within layers (Holm)"] < 0.05).to_numpy()
     has_interval = table["from"].notna().to_numpy()
-    intervals = table[has_interval]
-    axes.hlines(
-        heights[has_interval], intervals["from"], intervals["to"], color=BLUE, linewidth=1.4
-    )
+    ends = table[has_interval]
+    axes.hlines(heights[has_interval], ends["from"], ends["to"], color=BLUE, linewidth=1.2)
     groups = {
         "more than chance, also within layers": (significant & within, "o", BLUE, BLUE),
-        "more than chance; within layers not shown": (significant & ~within, "D", LIGHT_BLUE, BLUE),
-        "more than chance within layers only": (~significant & within, "^", LIGHT_BLUE, BLUE),
+        "more than chance; within layers not shown": (significant & ~within, "D", SKY, BLUE),
+        "more than chance within layers only": (~significant & within, "^", SKY, BLUE),
         "indistinguishable from chance": (tested & ~significant & ~within, "o", "white", BLUE),
-        "cannot be asked: all or nothing is kept": (~tested & ~within, "o", GREY, GREY),
+        "cannot be asked: all or nothing is kept": (~tested & ~within, "X", GREY, GREY),
     }
     for text, (group, marker, fill, edge) in groups.items():
         if group.any():
             style: dict[str, Any] = {"facecolor": fill, "edgecolor": edge, "marker": marker}
             at = table["excess"][group], heights[group]
-            axes.scatter(*at, **style, s=30, zorder=3, label=text)
-    axes.axvline(0, color="0.3", linestyle="--", linewidth=1)
-    axes.set_yticks(heights, table["task"] + " · " + table["other task"], fontsize=8)
-    axes.set(xlabel=label, ylim=(-0.7, len(table) - 0.3))
-    legend_beside(axes)
-    return finish(figure)
+            axes.scatter(*at, **style, s=26, zorder=3, label=text)
 
 
 def tree(linkage: np.ndarray, tasks: Sequence[str], title: str) -> Figure:

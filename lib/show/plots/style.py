@@ -1,12 +1,44 @@
-"""What all figures share: colours, panels, legends, heat maps, no frames."""
+"""What all figures share: colours, panels, legends, heat maps, no frames.
+
+A figure is at most WIDTH inches wide, so that it is legible where it is shown 700 pixels wide.
+Colours are Okabe and Ito's (2008), which colour-blind readers can tell apart; `PALETTES` lists
+those that have to be told apart within one figure. A marker, a dash or hatching says the same.
+"""
 
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-GREY, BLUE, ORANGE, GREEN = "0.6", "#3465a4", "#e07a1f", "#4e9a48"
+WIDTH = 7.0  # inches
+GREY, BLACK = "0.6", "0.1"
+BLUE, ORANGE, GREEN = "#0072b2", "#e69f00", "#009e73"
+SKY, VERMILLION, PURPLE = "#56b4e9", "#d55e00", "#cc79a7"
+OURS: dict[str, Any] = {"color": BLUE, "marker": "o"}
+PAPERS: dict[str, Any] = {"color": VERMILLION, "marker": "D"}
+KINDS: dict[str, dict[str, Any]] = {
+    "good": {"color": BLUE, "marker": "o"},
+    "random": {"color": "0.55", "marker": "s"},
+    "bad": {"color": VERMILLION, "marker": "^"},
+}
+PATTERNS: dict[str, dict[str, Any]] = {
+    "diagonal": {"color": ORANGE, "hatch": "///"},
+    "vertical": {"color": BLUE, "hatch": ""},
+    "vertical+diagonal": {"color": "#004d40", "hatch": "xxx"},
+    "block": {"color": PURPLE, "hatch": "..."},
+    "heterogeneous": {"color": "0.87", "hatch": ""},
+}
+MODES = {"joint": BLUE, "heads": ORANGE, "mlps": GREEN}
+PALETTES: dict[str, Sequence[str]] = {
+    "good, random, bad": [style["color"] for style in KINDS.values()],
+    "ours, the paper's": [OURS["color"], PAPERS["color"]],
+    "modes of the search": [*MODES.values()],
+    "attention patterns": [style["color"] for style in PATTERNS.values()],
+}
 
 
 def panels_of(
@@ -30,15 +62,23 @@ def finish(figure: Figure) -> Figure:
     """Remove frames, and keep labels from running into one another."""
     for axes in figure.axes:
         axes.spines[["top", "right"]].set_visible(False)
+        for label in (axes.xaxis.label, axes.yaxis.label, axes.title):
+            label.set_fontsize(min(label.get_fontsize(), 9))
+        for tick in (*axes.get_xticklabels(), *axes.get_yticklabels()):
+            tick.set_fontsize(min(tick.get_fontsize(), 8))
     figure.tight_layout()
     return figure
 
 
-def legend_below(figure: Figure, ncols: int) -> Figure:
-    """Put one legend for all panels below the figure; its entries are the first panel's."""
-    handles, labels = figure.axes[0].get_legend_handles_labels()
+def legend_below(figure: Figure, ncols: int, more: Sequence[Artist] = ()) -> Figure:
+    """Put one legend for all panels below the figure; it has each label once, then `more`."""
+    entries: dict[str, Artist] = {}
+    for axes in figure.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            entries.setdefault(label, handle)
+    entries |= {str(handle.get_label()): handle for handle in more}
     at = {"loc": "upper center", "bbox_to_anchor": (0.5, 0)}
-    figure.legend(handles, labels, **at, ncols=ncols, frameon=False, fontsize=9)
+    figure.legend([*entries.values()], [*entries], **at, ncols=ncols, frameon=False, fontsize=8)
     return figure
 
 
@@ -53,15 +93,38 @@ def percent(value: float, _position: float, /) -> str:
 
 
 def heat_map(
-    axes: Axes, values, labels, low: float | None, high: float | None, fontsize: float
+    axes: Axes,
+    values,
+    labels,
+    low: float | None,
+    high: float | None,
+    fontsize: float,
+    colours: str = "Blues",
 ) -> None:
-    """Draw a labelled heat map.
+    """Draw a labelled heat map; each label is black or white, whichever is easier to read.
 
     values, labels: a number and a text for each cell, arrays or tables of one shape.
     low, high: the range of the colours; None takes it from the values.
+    colours: the name of a colour map.
     """
     import seaborn  # here, because the import takes a second, which most notebooks can save
 
     lines = {"linewidths": 0.5, "linecolor": "white"}
     text = {"annot": labels, "fmt": "", "annot_kws": {"fontsize": fontsize}}
-    seaborn.heatmap(values, ax=axes, vmin=low, vmax=high, cmap="Blues", cbar=False, **lines, **text)
+    seaborn.heatmap(values, ax=axes, vmin=low, vmax=high, cmap=colours, cbar=False, **lines, **text)
+    mesh = axes.collections[0]
+    mesh.update_scalarmappable()
+    fills = mesh.get_facecolor().reshape(*np.shape(values), 4)
+    for label in axes.texts:
+        x, y = label.get_position()
+        label.set_color("black" if luminance(fills[int(y), int(x)]) > 0.179 else "white")
+
+
+def luminance(colour: Sequence[float]) -> float:
+    """Compute the relative luminance of an sRGB colour, as in WCAG 2; black is 0, white 1.
+
+    Above 0.179, black text has more contrast than white text.
+    """
+    rgb = np.asarray(colour, float)[:3]
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])

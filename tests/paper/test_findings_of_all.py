@@ -1,0 +1,183 @@
+"""A box says what the numbers say: agreement, contradiction, and nothing are three texts."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib.analysis import agreement, comparisons, overlap
+from lib.paper import tables
+from lib.paper.findings import of_all
+
+TASKS = ["SST-2", "MRPC", "QNLI", "RTE"]
+KEPT = {"low": [0.8, 0.7, 0.2], "high": [0.2, 0.5, 0.9]}
+
+
+def supers(observed, chance, seeds=3):
+    rows = {"seeds": seeds, "super-survivors": observed, "by chance": chance}
+    return pd.DataFrame(rows, index=TASKS)
+
+
+def test_survivors_say_where_and_whether_it_is_more_than_chance():
+    early = of_all.survivors({t: np.array(KEPT["low"]) for t in TASKS}, supers(20, 8.0))
+    late = of_all.survivors({t: np.array(KEPT["high"]) for t in TASKS}, supers(7, 8.0))
+    assert "80 % of the lower, 70 % of the middle and 20 % of the upper" in early.run
+    assert "on 4 of 4 tasks" in early.run
+    assert "spares the earlier" in early.so and "seeds agree more" in early.so
+    assert "does not show" in late.so and "no more than" in late.so
+    some = supers([20, 20, 7, 7], 8.0)
+    assert "on 2 of 4 tasks" in of_all.survivors({"RTE": np.array(KEPT["low"])}, some).so
+
+
+def test_survivors_of_one_seed_or_of_full_masks_say_so():
+    one = of_all.survivors({"RTE": np.array(KEPT["low"])}, supers(20, 8.0, seeds=1))
+    assert "one seed" in one.so and "survive every seed" not in one.run
+    full = of_all.survivors({"RTE": np.ones(3)}, supers(20, 20.0))
+    assert of_all.NOTHING in full.so
+
+
+def scores(good, random, bad, tasks=TASKS, seeds=(1, 2, 3), full=0.9, noise=0.004):
+    rows = []
+    for task in tasks:
+        for number, seed in enumerate(seeds):
+            systems = {"full model": full, "majority baseline": 0.5}
+            lines = [("reference", item, score) for item, score in systems.items()]
+            for kind, score in (("good", good), ("random", random), ("bad", bad)):
+                lines.append(("s-pruning", f"{kind} (retrained)", score))
+            shift = noise * (number - 1)
+            moves = {"good": -1, "bad": 1, "full": 0.5}
+            for group, item, score in lines:
+                off = shift * moves.get(item.split()[0], 0)
+                rows.append((task, seed, group, item, score + off, 0.5))
+    return pd.DataFrame(rows, columns=["task", "seed", "group", "item", "score", "size"])
+
+
+def test_tickets_tell_the_papers_result_from_its_opposite_and_from_nothing():
+    as_paper = of_all.tickets(scores(0.88, 0.87, 0.7), TASKS)
+    assert as_paper.so.startswith("no, not all") and "as in the paper" in as_paper.so
+    all_win = of_all.tickets(scores(0.88, 0.88, 0.88), TASKS)
+    assert all_win.so.startswith("yes") and "further than the paper" in all_win.so
+    random_loses = of_all.tickets(scores(0.88, 0.7, 0.88), TASKS)
+    assert "contradicts the paper" in random_loses.so
+    noisy = of_all.tickets(scores(0.8, 0.79, 0.7, noise=0.1), TASKS)
+    assert "cannot tell" in noisy.so and "behind good" in noisy.so
+    assert len({each.so for each in (as_paper, all_win, random_loses, noisy)}) == 4
+
+
+def test_the_shares_of_the_gap_are_this_runs_and_the_papers():
+    found = of_all.tickets(scores(0.9, 0.8, 0.7), ["SST-2"])
+    assert "100, 75 and 50 %" in found.run and "1 task" in found.run
+    # Table 3, SST-2: good .87, random .89, bad .86; full .93, majority .51
+    assert "86, 90 and 83 %" in found.paper
+
+
+def test_tickets_without_a_learnt_task_or_without_enough_seeds():
+    none = of_all.tickets(scores(0.5, 0.5, 0.5, full=0.5), TASKS)
+    assert "cannot answer" in none.so
+    two = of_all.tickets(scores(0.88, 0.87, 0.7, seeds=(1, 2)), TASKS)
+    assert "cannot tell" in two.so and "on 4 this run cannot tell" in two.run
+    gaps = scores(0.88, 0.87, 0.7)
+    gaps.loc[gaps["item"] == "bad (retrained)", "score"] = np.nan
+    assert "–" in of_all.tickets(gaps, TASKS).run
+
+
+def masks(kind, seeds=5, draw=None):
+    draw = draw or np.random.default_rng(0)
+    if kind == "same":
+        return np.broadcast_to(draw.random((12, 12)) < 0.5, (seeds, 12, 12))
+    return draw.random((seeds, 12, 12)) < 0.5
+
+
+def test_stability_tells_agreement_from_chance_and_says_when_it_cannot_be_asked():
+    draw = np.random.default_rng(1)
+    base = draw.random((12, 12))
+    noise = draw.normal(0, 0.5, (5, *base.shape))
+    partly = dict.fromkeys(TASKS, base + noise < 0.5)
+    found = of_all.stability(agreement.table(partly, draws=500))
+    assert "unstable is not random" in found.so and "4 of 4 tasks" in found.run
+    chance = {t: masks("random", draw=draw) for t in TASKS}
+    other = of_all.stability(agreement.table(chance, draws=500))
+    assert "indistinguishable from chance" in other.so
+    same = of_all.stability(agreement.table({"RTE": masks("same")}, draws=500))
+    assert "above the paper's range" in same.so
+    nothing = of_all.stability(agreement.table({"RTE": masks("same", seeds=1)}))
+    assert of_all.NOTHING in nothing.so
+    assert "0.15 to 0.32" in found.paper
+
+
+def test_stability_reports_the_authors_masks(published):
+    of_tasks = {task: published(task)[0] for task in ("SST-2", "RTE")}
+    found = of_all.stability(agreement.table(of_tasks, draws=500))
+    assert "0.18 to 0.32" in found.run and "2 of 2 tasks" in found.run
+
+
+def decisions(values):
+    return comparisons.decisions(pd.DataFrame(values, index=[*"ABCDEFGHIJ"]))
+
+
+def test_estimators_report_what_is_decided_and_nothing_else():
+    draw = np.random.default_rng(0)
+    noise = draw.normal(0, 0.1, (10, 4))
+    noise -= noise.mean(1, keepdims=True)
+    nothing = of_all.estimators(decisions(noise))
+    assert "decide 0 of 10" in nothing.run and "does not show" in nothing.so
+    noise[0] += 1.0
+    reliable = of_all.estimators(decisions(noise))
+    assert "decide 1 of 10" in reliable.run and "E|g| is the more reliable" in reliable.run
+    assert "reliable order" in reliable.so and "is not shown" in reliable.so
+    noise[0] -= 2.0
+    opposite = of_all.estimators(decisions(noise))
+    assert "the running sum is the more reliable" in opposite.run
+    assert "nothing can be decided" in of_all.estimators(decisions(noise[:, :1])).so
+
+
+def correlation(value, low, high, p):
+    row = [value, (low + high) / 2, low, high, p]
+    columns = ["correlation", "by layers alone", "low by chance", "high by chance", "p (Holm)"]
+    index = pd.MultiIndex.from_product([["raw", "normed"], ["all tasks"]], names=["kind", "tasks"])
+    return pd.DataFrame([row, row], index, columns).assign(paper=[0.015, 0.025])
+
+
+def test_patterns_tell_a_preference_from_its_opposite_and_from_none():
+    f1 = {"raw": 0.84, "normed": 0.79}
+    none = of_all.patterns(correlation(0.02, -0.1, 0.1, 0.8), f1)
+    more = of_all.patterns(correlation(0.4, -0.1, 0.1, 0.001), f1)
+    fewer = of_all.patterns(correlation(-0.4, -0.1, 0.1, 0.001), f1)
+    assert "no preference" in none.so and "does not show that there is none" in none.so
+    assert "contradicts the paper" in more.so and "as in the paper" in fewer.so
+    assert "less varied" in fewer.so and "F1 is 0.84 (raw) and 0.79 (normed)" in none.run
+    nothing = of_all.patterns(correlation(np.nan, np.nan, np.nan, np.nan), f1)
+    assert of_all.NOTHING in nothing.so
+    mixed = correlation(0.4, -0.1, 0.1, 0.001)
+    mixed.iloc[1, 0] = -0.4
+    assert "no single answer" in of_all.patterns(mixed, f1).so
+
+
+def test_overlaps_tell_shared_survivors_from_chance():
+    draw = np.random.default_rng(0)
+    independent = {task: masks("random", draw=draw) for task in TASKS}
+    apart = of_all.overlaps(overlap.table(independent, draws=1000), (0.0, 0.6))
+    assert "unlike in the paper" in apart.so and "noise" in apart.so
+    base = draw.random((12, 12))
+    alike = {
+        task: np.stack([base + draw.normal(0, 0.1, base.shape) < 0.5 for _ in range(3)])
+        for task in TASKS
+    }
+    found = of_all.overlaps(overlap.table(alike, draws=1000), (0.8, 0.0005))
+    assert "as the paper says" in found.so and "not one seed's accident" in found.so
+    assert "for 6 of 6 pairs" not in found.so and "6 of 6 pairs" in found.run
+    layers = np.zeros((12, 12), bool)
+    layers[:6] = True
+    noisy = {
+        task: np.stack([layers ^ (draw.random((12, 12)) < 0.1) for _ in range(3)]) for task in TASKS
+    }
+    by_layer = of_all.overlaps(overlap.table(noisy, draws=1000), (np.nan, np.nan))
+    assert "same layers" in by_layer.so and "too few" in by_layer.run
+    one = overlap.table({"RTE": masks("same")})
+    assert of_all.NOTHING in of_all.overlaps(one, (np.nan, np.nan)).so
+
+
+@pytest.mark.parametrize("kinds", [tables.KINDS])
+def test_scores_by_kind_are_a_row_for_each_seed(kinds):
+    table = tables.by_kind(scores(0.9, 0.8, 0.7), "s-pruning", "RTE", "retrained")
+    assert list(table.columns) == list(kinds) and list(table.index) == [1, 2, 3]
+    assert table.mean().round(3).tolist() == [0.9, 0.8, 0.7]
