@@ -114,7 +114,7 @@ def heat_map(
     seaborn.heatmap(values, ax=axes, vmin=low, vmax=high, cmap=colours, cbar=False, **lines, **text)
     mesh = axes.collections[0]
     mesh.update_scalarmappable()
-    fills = mesh.get_facecolor().reshape(*np.shape(values), 4)
+    fills = np.asarray(mesh.get_facecolor()).reshape(*np.shape(values), 4)
     for label in axes.texts:
         x, y = label.get_position()
         label.set_color("black" if luminance(fills[int(y), int(x)]) > 0.179 else "white")
