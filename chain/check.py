@@ -25,14 +25,19 @@ def check_encoder(profile: Profile, origin: str) -> None:
     try:
         encoder, tokenizer, _ = sources.encoder(profile.encoder, profile.look_in, profile.revision)
         gates.encoder_layers(encoder)
+        table = encoder.embeddings.position_embeddings
+        # RoBERTa's positions begin after that of padding
+        positions = table.num_embeddings - (
+            0 if table.padding_idx is None else table.padding_idx + 1
+        )
+        if positions < recipe.max_length:
+            raise ValueError(
+                f"it has positions for {positions} tokens, not {recipe.max_length}; set "
+                f"finetuning: {{max_length: {positions}}}"
+            )
         outputs = glue.TASKS[profile.tasks[0]].outputs
         model = SentenceClassifier(encoder, outputs, recipe.pooling, torch.Generator())
         long = [{"sentence1": "the cat sleeps today " * recipe.max_length, "label": 0}]
         next(attention.maps(model, encode(long, tokenizer, recipe.max_length), [0]))
-    except (IndexError, RuntimeError):  # RoBERTa and BERT, with too few positions
-        raise ConfigError(
-            f"the encoder {profile.encoder} has no positions for rows of {recipe.max_length} "
-            "tokens; set fewer, as finetuning: {max_length: 64}"
-        ) from None
     except (TypeError, ValueError) as fault:
         raise ConfigError(f"the encoder {profile.encoder} cannot be used: {fault}") from None

@@ -303,7 +303,7 @@ def test_an_encoder_that_notebooks_cannot_use_is_refused_before_anything_runs(
     hub, profile, outputs
 ):
     too_long = run_all_py(*profile, "--set", "finetuning.max_length=128", "--fetch", status=2)
-    assert "the encoder own/tiny has no positions for rows of 128 tokens" in too_long
+    assert "it has positions for 64 tokens, not 128; set finetuning: {max_length: 64}" in too_long
     path = hub.folder / "config.json"
     config = json.loads(path.read_text())
     path.write_text(json.dumps({**config, "model_type": "roformer", "embedding_size": 32}))
