@@ -6,6 +6,7 @@ gets that share of it that its kernel has of the processor time that all program
 run at the same time do not count twice, and other programs do not count.
 """
 
+import logging
 import os
 import resource
 from collections.abc import Generator
@@ -59,20 +60,18 @@ def measured(country: str | None, jobs: int, cards: int) -> Generator[dict[str, 
 def _tracker(country: str, card: str | None):
     from codecarbon import OfflineEmissionsTracker
 
-    # given, lest a variable or a configuration file of the user's sends anything anywhere
-    silent = {
-        "output_methods": [],
-        "emissions_endpoint": None,
-        "electricitymaps_api_token": None,
-        "cloud_provider": None,
-    }
+    logging.getLogger("codecarbon").setLevel(logging.CRITICAL)  # before log_level takes effect
     return OfflineEmissionsTracker(
         country_iso_code=country,
         tracking_mode="machine",
         allow_multiple_runs=True,
         log_level="critical",
         gpu_ids=[card] if card else [],
-        **silent,
+        # given, lest a variable or a configuration file of the user's sends anything anywhere
+        output_methods=[],
+        emissions_endpoint=None,
+        electricitymaps_api_token=None,
+        cloud_provider=None,
     )
 
 

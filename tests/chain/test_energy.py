@@ -43,7 +43,7 @@ def test_energy_is_measured_without_a_network_whatever_the_user_has_set_up(tmp_p
     kwh, kg, country, how = measured.split()
     assert float(kwh) > 0 and country == "FRA" and how in (energy.COUNTED, energy.ESTIMATED)
     assert 0.001 < float(kg) / float(kwh) < 0.2, "French electricity has some 50 g per kWh"
-    assert asked == "[]"
+    assert asked == "[]" and ended.stderr == ""
     assert not list(tmp_path.iterdir()), "codecarbon leaves no file"
 
 
