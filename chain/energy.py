@@ -23,7 +23,8 @@ COUNTED, ESTIMATED = "counters", "estimated"
 def measured(country: str | None, jobs: int, cards: int) -> Generator[dict[str, Any]]:
     """Measure what runs in the block; the dict has the results afterwards.
 
-    They are kWh, kg_co2eq, country, and how: COUNTED or ESTIMATED. It stays empty without a
+    They are kwh, kg_co2eq, the share of the machine's processor time, country, and how: COUNTED or
+    ESTIMATED. It stays empty without a
     country, if the block fails, or if codecarbon does: a measurement must not cost a job.
     jobs, cards: how many jobs share this machine at most, and its number of CUDA cards
     """
@@ -53,7 +54,8 @@ def measured(country: str | None, jobs: int, cards: int) -> Generator[dict[str, 
         card = found.gpu_energy * cards / max(jobs, cards)
         energy = share * (found.cpu_energy + found.ram_energy) + card
         intensity = found.emissions / found.energy_consumed
-        used |= {"kwh": energy, "kg_co2eq": energy * intensity, "country": country, "how": _how()}
+        used |= {"kwh": energy, "kg_co2eq": energy * intensity, "share": round(share, 4)}
+        used |= {"country": country, "how": _how()}
 
 
 @cache

@@ -3,10 +3,13 @@
 import subprocess
 import sys
 
+import nbformat
 import pytest
 
 import run_all
 from chain import energy, energy_table
+from chain.cluster import Cluster
+from chain.execute import JobSpec
 from chain.profiles import ConfigError
 from lib.artefacts.fingerprint import ROOT
 from lib.artefacts.store import Place
@@ -77,6 +80,26 @@ def test_a_job_gets_its_share_and_a_failure_of_the_meter_costs_nothing(monkeypat
     with energy.measured(None, jobs=1, cards=0) as used:
         pass
     assert used == {}
+
+
+BUSY = """
+import time
+end = time.process_time() + 2
+while time.process_time() < end:
+    pass
+"""
+
+
+def test_a_job_on_a_worker_comes_back_with_its_energy(tmp_path):
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(BUSY)])
+    nbformat.write(notebook, tmp_path / "busy.ipynb")
+    files = (str(tmp_path / "busy.ipynb"), str(tmp_path / "done" / "busy.ipynb"))
+    # a kernel that did not report its seconds would get a thousandth
+    spec = JobSpec("busy", *files, {}, jobs=1000, country="FRA")
+    with Cluster(None, 1, 1) as cluster:
+        (outcome,) = cluster.run([(spec, [])], lambda name: None)
+    assert outcome.state == "done", outcome.message
+    assert outcome.energy["kwh"] > 0 and outcome.energy["share"] > 0.004
 
 
 def test_the_table_sums_jobs_per_notebook(outputs):
