@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.table import Table
 
-from chain import estimate, probe, profiles
+from chain import energy_table, estimate, probe, profiles
 from chain.changes import choose
 from chain.check import check_encoder
 from chain.cluster import Cluster
@@ -93,6 +93,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--only", metavar="03 | 02-04", help="run only these notebooks; what they read must exist")
     add("--jobs", type=int, help="workers of the local cluster (default: one per core or GPU)")
     add("--scheduler", metavar="tcp://…", help="use this dask scheduler instead of a local cluster")
+    add(
+        "--energy",
+        metavar="COUNTRY",
+        help="measure each job's energy and emissions, with the electricity of this country (three "
+        "letters, as FRA), without a network; needs: pip install -e '.[energy]'",
+    )
     add("--force", action="store_true", help="also run what is already done")
     add("--dry-run", action="store_true", help="print the plan with sizes and times; run nothing")
     add("--fetch", action="store_true", help="download and check encoder and rows; run nothing")
@@ -113,6 +119,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
             os.environ[variable] = os.path.realpath(os.path.expanduser(os.environ[variable]))
     if options.jobs is not None and options.jobs < 1:
         raise ConfigError(f"--jobs {options.jobs}: there must be at least one worker")
+    if options.energy is not None:
+        energy_table.check_country(options.energy)
     try:
         chain, masks = what_to_run(profile, console)
         if masks:
@@ -283,7 +291,16 @@ def execute(
                     show_failure(console, outcome, {job.name: job for job in todo}[outcome.name])
                 if outcome.state == "done":
                     estimate.note(name, outcome.name, outcome.seconds)
+                if outcome.energy:
+                    energy_table.note(name, outcome.name, outcome.seconds, outcome.energy)
                 outcomes.append(outcome)
+    if options.energy and (sums := energy_table.publish_table(name)) is not None:
+        total = sums.loc["all"]
+        console.print(
+            f"{total['kWh']} kWh, {total['g CO2eq']} g CO2eq ({total['energy is']}); see "
+            "tables/energy",
+            highlight=False,
+        )
     return summary(console, outcomes)
 
 
@@ -315,6 +332,7 @@ def job_spec(
         cluster.cards,
         allow_partial(job, options),
         cluster.threads,
+        options.energy,
     )
     return spec, [read.name for read in job.reads if read.name in running]
 

@@ -2,10 +2,10 @@
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from chain import warm
+from chain import energy, warm
 from lib.artefacts.fingerprint import ROOT
 
 TOPIC = "all-tickets"  # the dask topic under which workers report what they begin
@@ -16,13 +16,14 @@ class Outcome:
     """How a job ended.
 
     state: "done", "failed" or "skipped". message: the last lines of the error, or why it was
-    skipped.
+    skipped. energy: as `chain.energy.measured` gives it.
     """
 
     name: str
     state: str
     seconds: float = 0.0
     message: str = ""
+    energy: dict = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class JobSpec:
 
     source, target: the notebook and its executed copy, absolute paths. jobs: the most jobs that
     share this machine. allow_partial: run even if some of what it reads has failed. threads: of the
-    kernel; None for its share of the cores.
+    kernel; None for its share of the cores. country: measure energy, with the emissions of this
+    country's electricity.
     """
 
     name: str
@@ -42,6 +44,7 @@ class JobSpec:
     cards: int = 0
     allow_partial: bool = False
     threads: int | None = None
+    country: str | None = None
 
 
 def execute(spec: JobSpec, upstream: list[Outcome]) -> Outcome:
@@ -56,10 +59,11 @@ def execute(spec: JobSpec, upstream: list[Outcome]) -> Outcome:
     _environment(spec)
     start = time.perf_counter()
     try:
-        _papermill(spec)
+        with energy.measured(spec.country, spec.jobs, spec.cards) as used:
+            _papermill(spec)
     except Exception as fault:
         return Outcome(spec.name, "failed", time.perf_counter() - start, _last_lines(fault))
-    return Outcome(spec.name, "done", time.perf_counter() - start)
+    return Outcome(spec.name, "done", time.perf_counter() - start, energy=used)
 
 
 def _papermill(spec: JobSpec) -> None:

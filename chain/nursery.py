@@ -103,6 +103,8 @@ def become_kernel(connection: socket.socket, request: dict, files: list[int]) ->
     from ipykernel.kernelapp import IPKernelApp
 
     IPKernelApp.launch_instance(argv=request["arguments"])
+    with suppress(OSError):  # the processor time that it took, for chain.energy
+        connection.sendall(str(sum(os.times()[:4])).encode())
     os._exit(0)
 
 

@@ -6,7 +6,8 @@ hub      the Hugging Face hub: nyu-mll/glue, and any encoder with BertModel's la
 tiny     a random encoder and template sentences, made in memory, for tests
 
 A source that lacks what it is asked for raises `Unavailable` with the reason, and the next one is
-tried.
+tried. Where the user has named a folder (GLUE_DIR), its faults are ValueErrors, and no other source
+stands in for it.
 """
 
 from collections.abc import Callable, Sequence
