@@ -12,7 +12,7 @@ The column "among" of claims.csv says which tasks a claim is about: those whose 
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -28,7 +28,8 @@ from lib.pruning import importance
 from lib.pruning.masks import Mask
 from lib.pruning.search import MODES, Trail
 
-Places = Mapping[tuple[str, int], Place | AuthorsMasks]  # by task and seed
+# by task and seed; Any, because Place and AuthorsMasks share what is used here and no base class
+Places = Mapping[tuple[str, int], Any]
 BERT_BASE = 768, 3072  # the widths of the model that the authors pruned
 NO_MASKS = "not a question of masks"
 # which notebook measures the left side of a statement
@@ -232,7 +233,7 @@ def of_masks(places: Places) -> pd.DataFrame:
     return _long(rows)
 
 
-def _of_one(task: str, seed: int, place: Place | AuthorsMasks) -> list[tuple]:
+def _of_one(task: str, seed: int, place: Any) -> list[tuple]:
     masks = {
         mode: Mask(place.load(f"{mode}_head_mask.npy"), place.load(f"{mode}_mlp_mask.npy"))
         for mode in MODES
@@ -267,7 +268,7 @@ def _of_one(task: str, seed: int, place: Place | AuthorsMasks) -> list[tuple]:
     return [*rows, (task, seed, "s-pruning", "size", float(sizes["joint"]))]
 
 
-def _of_low_importance(place: Place | AuthorsMasks) -> float:
+def _of_low_importance(place: Any) -> float:
     """The share of heads with less than half of the greatest importance.
 
     The authors published the importance of their last round, which they stretched to [0, 1] over

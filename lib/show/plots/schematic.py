@@ -1,6 +1,7 @@
 """Notebook 00: a layer with its two gates, and three subnetworks of one size."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -28,7 +29,11 @@ def layer_and_tickets(heads: Mapping[str, np.ndarray], mlps: Mapping[str, np.nda
 
 
 def _box(axes: Axes, x: float, y: float, width: float, height: float, colour: str, text: str):
-    style = {"boxstyle": "round,pad=0.02,rounding_size=0.08", "edgecolor": "0.2", "linewidth": 1}
+    style: dict[str, Any] = {
+        "boxstyle": "round,pad=0.02,rounding_size=0.08",
+        "edgecolor": "0.2",
+        "linewidth": 1,
+    }
     axes.add_patch(FancyBboxPatch((x, y), width, height, facecolor=colour, **style))
     axes.text(x + width / 2, y + height / 2, text, ha="center", va="center", fontsize=TEXT)
 
@@ -39,7 +44,13 @@ def _gate(axes: Axes, x: float, y: float, text: str) -> None:
 
 
 def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
-    style = {"arrowstyle": "-|>", "color": "0.2", "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0}
+    style: dict[str, Any] = {
+        "arrowstyle": "-|>",
+        "color": "0.2",
+        "linewidth": 1.2,
+        "shrinkA": 0,
+        "shrinkB": 0,
+    }
     axes.annotate("", xy=end, xytext=start, arrowprops=style)
 
 
@@ -87,7 +98,12 @@ def _ticket(axes: Axes, kind: str, heads: np.ndarray, mlps: np.ndarray) -> None:
         row = [*enumerate(heads[layer]), (width + 0.5, mlps[layer])]
         for x, kept in row:
             face, pattern = (colour, hatch) if kept else (OFF, "")
-            cell = {"facecolor": face, "edgecolor": "white", "linewidth": 1, "hatch": pattern}
+            cell: dict[str, Any] = {
+                "facecolor": face,
+                "edgecolor": "white",
+                "linewidth": 1,
+                "hatch": pattern,
+            }
             axes.add_patch(Rectangle((x, layer), 1, 1, **cell))
     axes.text(width / 2, -0.25, "heads", ha="center", va="top", fontsize=TEXT)
     axes.text(width + 1, -0.25, "MLP", ha="center", va="top", fontsize=TEXT)

@@ -1,13 +1,14 @@
 """Notebook 10: what became of each claim, on one page."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 # Okabe and Ito's colours; the marker says the same.
-MARKERS = {
+MARKERS: dict[str, dict[str, Any]] = {
     "agrees": {"marker": "o", "color": "#0072b2", "markersize": 9},
     "disagrees": {"marker": "X", "color": "#d55e00", "markersize": 10},
     "cannot tell": {"marker": "o", "color": "0.45", "markersize": 9, "markerfacecolor": "white"},
@@ -46,7 +47,7 @@ def verdicts(
         Line2D([], [], linestyle="", markeredgewidth=1.3, label=name, **style)
         for name, style in MARKERS.items()
     ]
-    at = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.04)}
+    at: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.04)}
     figure.legend(handles=handles, **at, ncols=3, frameon=False, fontsize=9)
     figure.tight_layout()
     return figure
