@@ -32,7 +32,7 @@ from lib.pruning.search import MODES, Trail
 Places = Mapping[tuple[str, int], Any]
 BERT_BASE = 768, 3072  # the widths of the model that the authors pruned
 NO_MASKS = "not a question of masks"
-# which notebook measures the left side of a statement
+# which notebook measures a group of items; 05 measures the others
 MEASURED_BY = {
     "survivors": "03_structured_pruning",
     "overlap": "03_structured_pruning",
@@ -119,7 +119,9 @@ def evidence(
     if tasks and not count:
         return Evidence(CANNOT_TELL, "", "", "a full model that learns the task")
     if not any(map(len, by_task.values())):
-        of = MEASURED_BY.get(statement.left.split("/")[0], "05_retrain_tickets")
+        sides = [side.split("/")[0] for side in (statement.left, statement.right) if side]
+        silent = [side for side in sides if side not in {group for group, *_ in scores}]
+        of = MEASURED_BY.get((silent or sides)[0], "05_retrain_tickets")
         where = f" of {among.replace(' · ', ' and ')}" if named else ""
         two = " of two tasks" if among == "pairs" else ""
         return Evidence(CANNOT_TELL, "", "", f"{of}{where}{two}")

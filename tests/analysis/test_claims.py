@@ -155,6 +155,11 @@ def test_what_is_needed_fits_what_is_asked():
         line.statement.left: line.run for line in claims.lines(run.iloc[:0], unlearned, ["RTE"])
     }
     assert found["survivors/heads below"].needed == "a full model that learns the task"
+    learned = claims.together(run, of("full model", {"RTE": [0.9] * 3}, "reference"))
+    found = {
+        line.statement.right: line.run for line in claims.lines(run.iloc[:0], learned, ["RTE"])
+    }
+    assert found["super-survivors/good (retrained)"].needed == "05_retrain_tickets"
 
 
 def test_sizes_come_from_the_systems_where_there_are_any():

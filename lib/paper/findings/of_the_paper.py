@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from lib.paper.findings import Finding
-from lib.paper.statements import AGREES, CANNOT_TELL, DISAGREES
+from lib.paper.statements import AGREES, CANNOT_TELL, DISAGREES, ON_THIS_TASK
 
 WINS, MOST = 0.9, 0.5  # shares of the gap: where a ticket is called winning, where it learns most
 
@@ -21,9 +21,10 @@ def what_we_learned(
     """
     verdicts = [verdict for _, verdict in run]
     agree, differ = (sum(v.startswith(side) for v in verdicts) for side in (AGREES, DISAGREES))
+    where = ", on the one task that is there" if _one_task(verdicts) else ""
     text = (
-        f"{agree} of the paper's {len(run)} claims hold, {differ} do not, and "
-        f"{verdicts.count(CANNOT_TELL)} stay open."
+        f"{agree} of the paper's {len(run)} claims hold{'s' * (agree == 1)}, {differ} "
+        f"do{'es' * (differ == 1)} not{where}, and {verdicts.count(CANNOT_TELL)} cannot be decided."
     )
     against = [claim for claim, verdict in run if verdict.startswith(DISAGREES)]
     if against:
@@ -36,6 +37,10 @@ def what_we_learned(
             f"full model learns ({_range(shares)})."
         )
     return Finding(text, _paper(masks), _so(bad, agree + differ, len(run)))
+
+
+def _one_task(verdicts: Sequence[str]) -> bool:
+    return any(verdict.endswith(ON_THIS_TASK) for verdict in verdicts)
 
 
 def _range(shares: np.ndarray) -> str:
