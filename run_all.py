@@ -47,7 +47,19 @@ CHAIN = {
     "07_stability": ("once", ("01_finetune", "02_magnitude_pruning", "03_structured_pruning")),
     "08_attention_patterns": ("once", ("01_finetune", "03_structured_pruning")),
     "09_task_overlap": ("once", ("03_structured_pruning",)),
+    "10_what_we_learned": (
+        "once",
+        (
+            "01_finetune",
+            "02_magnitude_pruning",
+            "03_structured_pruning",
+            "05_retrain_tickets",
+            "07_stability",
+            "08_attention_patterns",
+        ),
+    ),
 }
+# 00_start_here is not in the chain: it reads nothing, so it is the same page in every profile.
 
 FIRST_FIGURE = ROOT / "outputs" / "reference" / "published" / "figures" / "figure_01_MNLI.png"
 

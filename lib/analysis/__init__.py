@@ -10,4 +10,5 @@ overlap     which units two tasks share, and whether tasks form groups
 attention   attention maps of a model, raw and weighted
 patterns    a classifier of attention maps, and the labelled maps in labelled/ that test it
 drawn_maps  synthetic attention maps that train the classifier
+claims      every claim of the paper, judged by its authors' masks and by a run
 """

@@ -1,6 +1,7 @@
-"""Check the paper's statements in words (§4.2, §4.3, App. D, E) against the scores of a run.
+"""Check the paper's statements in words against the scores of a run.
 
-statements.csv has one statement per row: left − right, or left alone, lies between low and high.
+statements.csv (§4.2, §4.3, App. D, E) and claims.csv (the rest; see `lib.analysis.claims`) have one
+statement per row: left − right, or left alone, lies between low and high.
 Its kind says how to read the bounds:
 
     difference    left is better or worse than right: 0, no difference, is not between the bounds
@@ -92,15 +93,25 @@ class Statement:
         return math.isfinite(self.low) and math.isfinite(self.high)
 
 
-@cache
 def statements() -> tuple[Statement, ...]:
-    """Load statements.csv; an empty bound is infinite."""
-    file = Path(__file__).with_name("statements.csv")
+    """Load statements.csv: what the paper says of scores."""
+    return tuple(statement for statement, _ in load("statements.csv"))
+
+
+@cache
+def load(name: str) -> tuple[tuple[Statement, str], ...]:
+    """Load a file of statements beside this one: (statement, the column "among" or "") for each.
+
+    An empty bound is infinite.
+    """
+    file = Path(__file__).with_name(name)
     table = pd.read_csv(
         file, dtype={"right": str}, keep_default_na=False, na_values={"low": "", "high": ""}
     )
     table["low"], table["high"] = table["low"].fillna(-np.inf), table["high"].fillna(np.inf)
-    return tuple(Statement(**row) for row in table.to_dict("records"))
+    among = table.pop("among") if "among" in table else [""] * len(table)
+    rows = zip(table.to_dict("records"), among, strict=True)
+    return tuple((Statement(**row), of) for row, of in rows)
 
 
 def verdicts(table: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
@@ -108,7 +119,7 @@ def verdicts(table: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
     scores, counted = by_system(table), _counted(table, tasks)
     lines = []
     for each in statements():
-        judged = _judge(each, scores, tasks, counted)
+        judged = judge_scores(each, scores, tasks, counted)
         about = {"the paper's numbers": each.own, "note": each.note}
         lines.append({"source": each.source, "the paper says": each.says, **judged, **about})
     return pd.DataFrame(lines)
@@ -120,17 +131,20 @@ def judge(statement: Statement, table: pd.DataFrame, tasks: Sequence[str]) -> di
     "this run": the verdict; "because": its figures; "needed": about what it would take to decide,
     if the scores stay as they are; "paper": the paper's figure
     """
-    return _judge(statement, by_system(table), tasks, _counted(table, tasks))
+    return judge_scores(statement, by_system(table), tasks, _counted(table, tasks))
 
 
-def by_system(table: pd.DataFrame) -> dict[tuple[str, str, str], np.ndarray]:
+def by_system(
+    table: pd.DataFrame, seeds: Sequence[int] = ()
+) -> dict[tuple[str, str, str], np.ndarray]:
     """Arrange the long table by system and task: {(group, item, task): one value per seed}.
 
     An absent score is nan; a constant answer on STS-B is 0. "size" is an item of the groups that
     have good subnetworks; "first epoch", "last epoch" are items of "longer training".
+    seeds: in this order; by default those of the table, sorted
     """
     table = tables.constants_as_zero(table)
-    key, seeds = ["group", "item", "task"], sorted(table["seed"].unique())
+    key, seeds = ["group", "item", "task"], list(seeds) or sorted(table["seed"].unique())
     good = table[table["item"] == "good (pruned)"]
     sizes = good.assign(item="size", score=good["size"])
     epochs = [_epoch_ends(table, task) for task in table["task"].unique()]
@@ -160,16 +174,17 @@ def decide(statement: Statement, by_task: Mapping[str, np.ndarray], run: int) ->
     """
     if _too_few(statement, by_task, run):
         return CANNOT_TELL
-    votes = list(_votes(statement, by_task, run).values())
-    decided = [side for side in (AGREES, DISAGREES) if votes.count(side) > len(votes) / 2]
+    cast = list(votes(statement, by_task, run).values())
+    decided = [side for side in (AGREES, DISAGREES) if cast.count(side) > len(cast) / 2]
     if not decided:
         return CANNOT_TELL
     return decided[0] + (ON_THIS_TASK if run == 1 else "")
 
 
-def _judge(
-    statement: Statement, scores: Scores, tasks: Sequence[str], counted: list[str]
+def judge_scores(
+    statement: Statement, scores: Scores, tasks: Sequence[str], counted: Sequence[str]
 ) -> dict[str, str]:
+    """Judge one statement as `judge` does; counted: those of the run's tasks that count."""
     by_task, run = differences(statement, scores, counted), len(tasks)
     verdict = decide(statement, by_task, run)
     out = [task for task in tasks if task not in counted]
@@ -223,7 +238,11 @@ def _least(run: int) -> int:
     return max(LEAST_TASKS, math.ceil(run / 2))
 
 
-def _votes(statement: Statement, by_task: Mapping[str, np.ndarray], run: int) -> dict[str, str]:
+def votes(statement: Statement, by_task: Mapping[str, np.ndarray], run: int) -> dict[str, str]:
+    """Say what each task says to a statement, or the average of a run of several tasks.
+
+    by_task, run: as in `decide`
+    """
     if statement.over == AVERAGE and run > 1:
         return {AVERAGE: _compare(statement, *tables.interval(_means(by_task)))}
     of = tables.deviation_interval if statement.kind == "spread" else tables.interval
@@ -256,15 +275,15 @@ def _figures(statement: Statement, by_task: Mapping[str, np.ndarray], run: int) 
     text = ", ".join(
         f"{task} –" if np.isnan(x) else f"{task} {x:{sign}.2f}" for task, x in points.items()
     )
-    votes = list(_votes(statement, by_task, run).values())
+    cast = list(votes(statement, by_task, run).values())
     if statement.over == AVERAGE and run > 1:
         means = _means(by_task)
         mean = f"{means.mean():{sign}.2f}" if len(means) else "–"
         return f"{mean} over {len(means)} tasks, {tables.interval_text(means)} ({text})"
-    if len(votes) > 1:
+    if len(cast) > 1:
         text += (
-            f" ({votes.count(AGREES)} for, {votes.count(DISAGREES)} against, "
-            f"{votes.count(CANNOT_TELL)} cannot tell)"
+            f" ({cast.count(AGREES)} for, {cast.count(DISAGREES)} against, "
+            f"{cast.count(CANNOT_TELL)} cannot tell)"
         )
     return text or "no task counts"
 

@@ -98,11 +98,11 @@ def jobs(**changes):
 
 def test_every_job_in_a_plan_comes_after_the_jobs_that_it_reads(outputs):
     plan = jobs(tasks=["SST-2", "RTE"], seeds=[1, 2])
-    assert len(plan) == 4 * 4 + 5
+    assert len(plan) == 4 * 4 + 6
     for position, job in enumerate(plan):
         assert all(plan.index(read) < position for read in job.reads)
         assert set(job.parameters) == set(planning.parameter_names(job.step))
-    reads = [0] * 4 + [1] * 8 + [12] + [1 + 1 + 2] * 4 + [8, 12, 8, 4]
+    reads = [0] * 4 + [1] * 8 + [12] + [1 + 1 + 2] * 4 + [8, 12, 8, 4, 18]
     assert [len(job.reads) for job in plan] == reads
     retraining = next(job for job in plan if job.name == "05_retrain_tickets-RTE-seed_2")
     assert [read.name for read in retraining.reads] == [
@@ -127,15 +127,20 @@ def test_a_change_alters_the_fingerprints_of_all_jobs_that_depend_on_it(outputs)
     assert all(base[name] != changed[name] for name in base)
     from_03 = fingerprints(modes=["joint"])
     steps = {name[:2] for name in base if base[name] != from_03[name]}
-    assert steps == {"03", "04", "05", "06", "07", "08", "09"}
+    assert steps == {"03", "04", "05", "06", "07", "08", "09", "10"}
     from_05 = fingerprints(retraining=Retraining(longer=4))
-    assert {name[:2] for name in base if base[name] != from_05[name]} == {"05", "06"}
+    assert {name[:2] for name in base if base[name] != from_05[name]} == {
+        "05",
+        "06",
+        "10",
+    }
 
 
 def test_selecting_notebooks(outputs):
     plan = jobs()
     assert {job.step[:2] for job in planning.select(plan, run_all.CHAIN, "02-03")} == {"02", "03"}
     assert {job.step[:2] for job in planning.select(plan, run_all.CHAIN, "04")} == {"04"}
+    assert {job.step[:2] for job in planning.select(plan, run_all.CHAIN, "09-10")} == {"09", "10"}
     assert planning.select(plan, run_all.CHAIN, None) == plan
     for nothing in ("04-02", ""):
         with pytest.raises(ConfigError, match="selects no notebook"):

@@ -4,8 +4,9 @@ Each function takes the run's numbers and writes what they carry and no more. It
 numbers that agree with the paper, that contradict it, and that show nothing, and it must say three
 different things.
 
-    of_one    notebooks 01, 02, 03 and 05: one task, one seed
-    of_all    notebooks 04 and 06 to 09: all tasks and seeds
+    of_one        notebooks 01, 02, 03 and 05: one task, one seed
+    of_all        notebooks 04 and 06 to 09: all tasks and seeds
+    of_the_paper  notebook 10: all claims of the paper
 """
 
 from typing import NamedTuple

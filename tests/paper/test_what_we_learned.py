@@ -1,0 +1,32 @@
+"""The box of notebook 10 says what the numbers carry, and not the same whatever they are."""
+
+from lib.paper.findings import of_the_paper
+from lib.paper.statements import AGREES, CANNOT_TELL, DISAGREES
+
+CLAIMS = [f"claim {number}" for number in range(10)]
+MASKS = [("claim 0", AGREES), ("claim 1", DISAGREES)]
+
+
+def box(verdicts, bad):
+    return of_the_paper.what_we_learned(list(zip(CLAIMS, verdicts, strict=True)), MASKS, bad)
+
+
+def test_three_runs_get_three_answers():
+    agrees = box([AGREES] * 9 + [CANNOT_TELL], {"RTE": 0.95, "MNLI": 0.92, "QNLI": 1.0})
+    differs = box([DISAGREES] * 9 + [AGREES], {"RTE": 0.1, "MNLI": 0.2, "QNLI": 0.3})
+    nothing = box([CANNOT_TELL] * 10, {})
+    assert "9 of the paper's 10 claims hold, 0 do not, and 1 cannot be decided" in agrees.run
+    assert "nearly all tickets win here" in agrees.so
+    assert "contradicts the paper on this: claim 0; claim 1; claim 2; and 6 more" in differs.run
+    assert "learn 20% of what the full model learns (median of 3 tasks; 10% to 30%)" in differs.run
+    assert "1 of the paper's 10 claims holds, 9 do not" in differs.run
+    assert "less than half" in differs.so and "stay open" not in differs.so
+    assert "no subnetwork has been trained again" in nothing.so and "Most claims" in nothing.so
+    assert len({agrees.so, differs.so, nothing.so}) == 3
+
+
+def test_one_task_is_called_one_task():
+    found = box([AGREES + " on this task"] * 10, {"RTE": 0.6})
+    assert "10 of the paper's" in found.run and "on the one task that is there" in found.run
+    assert "on this task, but bad ones still learn most" in found.so
+    assert "bear out 1, contradict 1 and leave 0 open" in found.paper
