@@ -10,7 +10,7 @@ extensions = ["myst_nb"]
 nb_execution_mode = "off"  # the notebooks come as they ran
 nb_ipywidgets_js = {}  # no notebook has widgets, and their scripts would come from another host
 nb_render_markdown_format = "myst"  # so that formulas in outputs are set, too
-myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence"]
+myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 myst_dmath_double_inline = True
 # headings may skip a level after a note; links to places that only a run makes stay as they are
@@ -21,13 +21,11 @@ html_theme_options = {
     "show_navbar_depth": 1,
     "use_download_button": False,
     "use_fullscreen_button": False,
-    "article_header_end": ["search-button.html", "toggle-secondary-sidebar.html"],
-    "navbar_persistent": [],
     "pygments_light_style": "a11y-high-contrast-light",
     "show_prev_next": True,
     "logo": {"text": "All tickets"},
 }
-html_context = {"default_mode": "light"}
+html_context = {"default_mode": "light"}  # figures are white; book.css hides the switch
 html_static_path = ["_static"]
 html_css_files = ["book.css"]
 html_copy_source = False

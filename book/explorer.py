@@ -30,13 +30,13 @@ from lib.show.plots.grids import MODE_NAMES
 
 SEARCHES, PATTERNS = "03_structured_pruning", "08_attention_patterns"
 ESTIMATOR_NAMES: dict[Estimator, str] = {
-    "example": "E|g|: mean of each example's |gradient| (paper's formula)",
-    "example_squared": "E g²: mean of each example's squared gradient",
-    "batch": "mean of each batch's |gradient|",
-    "batch_squared": "mean of each batch's squared gradient",
-    "running": "mean of |sum of gradients so far| (authors' code)",
-    "signed": "−E g: mean gradient with its sign",
-    "token": "mean of each token's |gradient|",
+    "example": "E|g| over examples (the paper's formula)",
+    "example_squared": "E g² over examples",
+    "batch": "E|g| over batches",
+    "batch_squared": "E g² over batches",
+    "running": "|running sum of g| (the authors' code)",
+    "signed": "−E g, with its sign",
+    "token": "E|g| over tokens",
 }
 PHASES = {  # what a round prunes: (in words, the shape of its point, the same as a sign)
     "full": ("nothing (the full model)", "diamond", "◆"),

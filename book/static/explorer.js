@@ -28,7 +28,6 @@
     if (choices.some(([value]) => value === before)) list.value = before;
   }
 
-  // seeds in the order of the run, not of their size
   const bySeed = (seeds) => Object.keys(seeds).map((seed) => [seed, seed]);
   const entries = (names, present) => Object.entries(names).filter(([key]) => present.has(key));
 
@@ -164,17 +163,16 @@
 
   // --- show -------------------------------------------------------------------------------------
 
-  const place = (name) => at(name).closest("section").clientWidth;
-
-  async function fill(name, data, rows) {  // the first time with the chart itself
-    if (views[name]) {
-      await (await views[name]).data(data, rows).width(place(name)).runAsync();
+  async function fill(name, data, rows) {
+    const width = at(name).closest("section").clientWidth, drawn = views[name];
+    if (drawn && drawn.width === width) {
+      await (await drawn.view).data(data, rows).runAsync();
       return;
     }
-    const kind = name.split("-")[0], chart = {...charts[kind], datasets: {[data]: rows}};
-    views[name] = vegaEmbed(at(name), {...chart, width: place(name)}, {actions: false, renderer: "svg"})
-      .then(({view}) => view);
-    (await views[name]).addEventListener("click", (_, item) => chosenIn(item && item.datum));
+    const spec = {...charts[name.split("-")[0]], datasets: {[data]: rows}, width};
+    const embedded = vegaEmbed(at(name), spec, {actions: false, renderer: "svg"});
+    views[name] = {width, view: embedded.then(({view}) => view)};
+    (await views[name].view).addEventListener("click", (_, item) => chosenIn(item && item.datum));
   }
 
   function chosenIn(datum) {

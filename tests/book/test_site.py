@@ -35,7 +35,10 @@ def browser_type_launch_args(browser_type_launch_args):
             "NO CHROMIUM: the book was not opened in a browser; install one (on Debian: "
             "apt-get install chromium), or name its program in the variable CHROMIUM"
         )
-    args = ["--no-sandbox"] if getattr(os, "geteuid", lambda: 1)() == 0 else []
+    args = [
+        "--disable-gpu",
+        *(["--no-sandbox"] if getattr(os, "geteuid", lambda: 1)() == 0 else []),
+    ]
     return {**browser_type_launch_args, "executable_path": CHROMIUM, "args": args}
 
 
@@ -68,6 +71,7 @@ def site(tmp_path_factory):
 def opened(page, site):
     """A function that opens a page of the site, and fails if it fetches or complains."""
     faults = []
+    page.set_default_timeout(120_000)  # milliseconds; on a busy machine a page takes long
     page.on("console", lambda m: faults.append(m.text) if m.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on(
@@ -83,7 +87,6 @@ def opened(page, site):
     def open_page(name, width=WIDTHS[0]):
         page.set_viewport_size({"width": width, "height": 900})
         page.goto((site / name).as_uri())
-        page.wait_for_load_state("networkidle")
         return page
 
     yield open_page
