@@ -21,6 +21,7 @@ html_theme_options = {
     "show_navbar_depth": 1,
     "use_download_button": False,
     "use_fullscreen_button": False,
+    "navbar_persistent": [],  # the search field is in the sidebar
     "pygments_light_style": "a11y-high-contrast-light",
     "show_prev_next": True,
     "logo": {"text": "All tickets"},

@@ -236,12 +236,18 @@ def grid(layers: int, heads: int) -> dict[str, Any]:
             for field in ("unit", "state", "importance", "survival", "attention")
         ],
     )
-    cells = base.mark_rect(cursor="pointer").encode(
-        fill=alt.Fill("fill:N", scale=None),
-        stroke=alt.Stroke("edge:N", scale=None),
-        strokeWidth=alt.StrokeWidth("width:Q", scale=None),
+    said = "datum.unit + ': ' + datum.state + ', ' + datum.survival"  # for screen readers
+    cells = (
+        base.transform_calculate(said=said)
+        .mark_rect(cursor="pointer")
+        .encode(
+            description=alt.Description("said:N"),
+            fill=alt.Fill("fill:N", scale=None),
+            stroke=alt.Stroke("edge:N", scale=None),
+            strokeWidth=alt.StrokeWidth("width:Q", scale=None),
+        )
     )
-    texts = base.mark_text(fontSize=12, cursor="pointer").encode(
+    texts = base.mark_text(fontSize=12, cursor="pointer", aria=False).encode(
         text="text:N", fill=alt.Fill("ink:N", scale=None)
     )
     return _spec(alt.layer(cells, texts).properties(height=24 * layers))

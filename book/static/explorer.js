@@ -275,7 +275,14 @@
       Object.values(phases).map(([words, , sign]) => `${sign} ${words}`).join(", ") +
       ". Hollow: under the floor.";
   }
-  window.addEventListener("resize", show);
   await chooseTask();
+  const place = document.querySelector(".explorer-charts");
+  let width = place.clientWidth;
+  new ResizeObserver(() => {  // a change of height is the charts' own
+    if (place.clientWidth !== width) {
+      width = place.clientWidth;
+      show();
+    }
+  }).observe(place);
   at("status").closest("#explorer").dataset.ready = "true";
 })();

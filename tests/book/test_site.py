@@ -215,7 +215,7 @@ def test_a_unit_is_described_when_it_is_chosen_or_pointed_at(opened):
     said = page.locator("#explorer-unit").inner_text()
     assert re.search(r"This run: kept, importance [\d.]+, good in \d of 2 seeds", said)
     assert f"of {len(authors.seeds())} seeds" in said.split("Authors: ")[1]
-    page.hover("#explorer-ours .mark-rect path >> nth=0")
+    page.hover("#explorer-ours .mark-rect path >> nth=0", force=True)  # its × may lie above
     page.wait_for_selector("#vg-tooltip-element.visible")
     text = page.locator("#vg-tooltip-element").inner_text()
     assert "layer 0, head 0" in text and "seeds" in text
