@@ -6,13 +6,16 @@ export OMP_WAIT_POLICY := PASSIVE
 export GOMP_SPINCOUNT := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit wheels constraints clean
+.PHONY: help run book test unit wheels constraints clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
 
 run: .venv/installed  ## install, then run the notebooks of the profile quick
 	$(BIN)/python run_all.py
+
+book: .venv/installed-book  ## build the book of the reference run: outputs/book/reference/index.html
+	$(BIN)/python -m book
 
 test: .venv/installed-test  ## install, then lint, layers, types, unit tests, the chain on a tiny model, notebooks
 	$(BIN)/ruff check .
@@ -38,6 +41,10 @@ clean:  ## remove .venv; outputs/ stays
 .venv/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+.venv/installed-book: .venv/installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[book]'
 	touch $@
 
 .venv/installed-test: .venv/installed

@@ -5,6 +5,7 @@ python run_all.py --profile reference --dry-run      show what would run, and ho
 python run_all.py --tasks SST-2 --seeds 42 --only 03
 python run_all.py --set structured.estimator=running --set train_rows=1000
 python run_all.py --scheduler tcp://host:8786        use a dask cluster that shares outputs/
+python run_all.py --book                             afterwards, build the book of this run
 """
 
 import argparse
@@ -16,6 +17,7 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.table import Table
 
+from book import build
 from chain import energy_table, estimate, probe, profiles
 from chain.changes import choose
 from chain.check import check_encoder
@@ -112,6 +114,11 @@ def _parser() -> argparse.ArgumentParser:
         "letters, as FRA), without a network; needs: pip install -e '.[energy]'",
     )
     add("--force", action="store_true", help="also run what is already done")
+    add(
+        "--book",
+        action="store_true",
+        help="when the run is done, build its book, one static site (needs the extra `book`)",
+    )
     add("--dry-run", action="store_true", help="print the plan with sizes and times; run nothing")
     add("--fetch", action="store_true", help="download and check encoder and rows; run nothing")
     add(
@@ -124,6 +131,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Plan, then execute what is not done yet."""
+    if options.book:
+        build.require()  # before hours of work, not after
     chosen = choose(options.profile, options.set, options.name)
     profile = narrowed(chosen.profile, options.tasks, options.seeds)
     for variable in ("GLUE_DIR", "MASKS_DIR", "OUTPUTS_DIR"):
@@ -161,7 +170,10 @@ def run(options: argparse.Namespace, console: Console) -> int:
     try:
         with lock:
             chosen.remember()
-            return execute(console, wanted, chosen.name, profile, options)
+            status = execute(console, wanted, chosen.name, profile, options)
+            if options.book and not status:
+                make_book(console, chosen.name)
+            return status
     except Timeout:
         raise ConfigError(
             f"another run is writing to {folder}; wait for it, or choose another profile"
@@ -363,6 +375,16 @@ def show_failure(console: Console, outcome: Outcome, job: Job) -> None:
     console.print(
         f"        the notebook up to the error: {executed}", highlight=False, soft_wrap=True
     )
+
+
+def make_book(console: Console, name: str) -> None:
+    """Build the book of this run, and say where it is."""
+    try:
+        with console.status("building the book"):
+            first = build.build(name)
+    except ValueError as fault:
+        raise ConfigError(str(fault)) from None
+    console.print(build.report(first), highlight=False, soft_wrap=True, markup=False)
 
 
 def summary(console: Console, outcomes: list[Outcome]) -> int:
