@@ -187,7 +187,8 @@ def retrained(
         return Finding(run, paper, f"{NOT_LEARNED.replace('pruning', 'retraining')}.")
     base, luck = _or_zero(majority), _luck(interval)
     good, random, bad = ours["s-pruning"]
-    published = theirs["s-pruning"][2] - _or_zero(_paper("majority baseline", task))
+    paper_base = _or_zero(_paper("majority baseline", task))
+    paper_lead, paper_bad = _paper("full model", task) - paper_base, theirs["s-pruning"][2]
     if not np.isfinite([good, random, bad]).all():
         return Finding(run, paper, "a score is missing, so good, random and bad stay uncompared.")
     sentences = []
@@ -195,8 +196,11 @@ def retrained(
         learns = "even what s-pruning removed learns again: the bad subnetwork recovers "
         learns += f"{_percent((bad - base) / (full - base))} of the full model's lead over the "
         learns += "majority class"
-        agrees = published > numbers.SCORE_MARGIN
-        sentences.append(learns + (", as in the paper" if agrees else ", unlike in the paper"))
+        if min(paper_bad - paper_base, paper_lead) > numbers.SCORE_MARGIN:
+            learns += f" (in the paper {_percent((paper_bad - paper_base) / paper_lead)})"
+        else:
+            learns += ", unlike in the paper"
+        sentences.append(learns)
     else:
         sentences.append("the bad s-pruned subnetwork is not shown to learn anything")
     if abs(good - random) <= luck:
