@@ -324,20 +324,16 @@ def overlaps(table: pd.DataFrame, agree: tuple[float, float]) -> Finding:
     if sure == 0:
         so = "no pair is shown to share more than chance gives, unlike in the paper"
     elif sure <= len(asked) / 2:
-        so = "some tasks share heads beyond chance, most pairs are not shown to"
+        so = f"{sure} of {_count(len(asked), 'pair')} are shown to share more than chance gives, "
+        so += "the others are not"
     else:
         so = "tasks do share survivors beyond chance, as the paper says"
     if sure:
-        so += (
-            ", and beyond shared layers, too" if within > sure / 2
-            else ", mostly because they keep the same layers" if within == 0
-            else ", for few of them beyond shared layers"
-        )  # fmt: skip
+        layers = "do not" if within > sure / 2 else "may"
+        so += f". Shared layers {layers} explain most of that"
     if not np.isnan(p):
-        so += (
-            "; which tasks are close is not one seed's accident" if p < LEVEL
-            else "; which tasks are close is indistinguishable from noise"
-        )  # fmt: skip
+        noise = "is not one seed's accident" if p < LEVEL else "is indistinguishable from noise"
+        so += f". Which tasks are close {noise}"
     return Finding(run, paper, f"{so}.")
 
 
