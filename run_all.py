@@ -10,6 +10,7 @@ python run_all.py --book                             afterwards, build the book 
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -18,15 +19,16 @@ from rich.console import Console
 from rich.table import Table
 
 from book import build
-from chain import energy_table, estimate, probe, profiles
+from chain import energy_table, estimate, probe, profiles, progress
 from chain.changes import choose
 from chain.check import check_encoder
-from chain.cluster import Cluster
+from chain.cluster import Cluster, ClusterLostError
 from chain.display import Display
 from chain.execute import JobSpec, Outcome
 from chain.plan import Job, parameter_names, plan, select
 from chain.profiles import ConfigError, Profile
 from lib.artefacts import store
+from lib.artefacts.files import check_writable
 from lib.artefacts.fingerprint import ROOT, notebook
 from lib.data import sources
 from lib.paper import masks as published
@@ -67,21 +69,43 @@ FIRST_FIGURE = ROOT / "outputs" / "reference" / "published" / "figures" / "figur
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Return the exit status: 0, 1 if a notebook failed, 2 for a mistake in the settings."""
+    """Return the exit status: 0, 1 if the run failed, 2 for a mistake in the settings."""
     options = _parser().parse_args(arguments)
-    console = Console()
+    console = _console()
+    signal.signal(signal.SIGINT, _interrupted)
     try:
         return run(options, console)
     except (ConfigError, LookupError) as mistake:
-        Console(stderr=True).print(
-            str(mistake), style="red", highlight=False, soft_wrap=True, markup=False
-        )
+        _console(stderr=True).print(str(mistake), style="red", soft_wrap=True)
         return 2
+    except (ClusterLostError, OSError) as fault:
+        _console(stderr=True).print(_sentence(fault), style="red", soft_wrap=True)
+        return 1
     except KeyboardInterrupt:
         console.print(
             "Stopped. Finished work is kept; the same command continues from there.", style="yellow"
         )
         return 130
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _console(**options) -> Console:
+    """A console that shows text as it is: names and messages may hold brackets and colons."""
+    return Console(markup=False, emoji=False, highlight=False, **options)
+
+
+def _sentence(fault: Exception) -> str:
+    """What went wrong: a file's name and the reason, or the error's own words."""
+    if isinstance(fault, OSError) and fault.strerror:
+        return f"{fault.filename or 'a file'}: {fault.strerror}; finished work is kept"
+    return str(fault)
+
+
+def _interrupted(*_) -> None:
+    """Stop at the first Ctrl-C; what follows takes a few seconds, and another must not break it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -119,6 +143,11 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="when the run is done, build its book, one static site (needs the extra `book`)",
     )
+    add(
+        "--verify",
+        action="store_true",
+        help="compare the checksums of all artefacts, even if their sizes and times are right",
+    )
     add("--dry-run", action="store_true", help="print the plan with sizes and times; run nothing")
     add("--fetch", action="store_true", help="download and check encoder and rows; run nothing")
     add(
@@ -133,15 +162,27 @@ def run(options: argparse.Namespace, console: Console) -> int:
     """Plan, then execute what is not done yet."""
     if options.book:
         build.require()  # before hours of work, not after
+    for variable in ("GLUE_DIR", "MASKS_DIR", "OUTPUTS_DIR", "ALL_TICKETS_CACHE"):
+        if os.environ.get(variable):  # absolute, since kernels run in another folder
+            try:
+                os.environ[variable] = profiles.absolute(os.environ[variable])
+            except ValueError as mistake:
+                raise ConfigError(f"{variable}: {mistake}") from None
     chosen = choose(options.profile, options.set, options.name)
     profile = narrowed(chosen.profile, options.tasks, options.seeds)
-    for variable in ("GLUE_DIR", "MASKS_DIR", "OUTPUTS_DIR"):
-        if os.environ.get(variable):  # absolute, since kernels run in another folder
-            os.environ[variable] = os.path.realpath(os.path.expanduser(os.environ[variable]))
     if options.jobs is not None and options.jobs < 1:
         raise ConfigError(f"--jobs {options.jobs}: there must be at least one worker")
     if options.energy is not None:
         energy_table.check_country(options.energy)
+    folder = store.outputs() / chosen.name
+    try:
+        if not (options.dry_run or options.fetch):
+            check_writable(folder)
+    except OSError as fault:
+        raise ConfigError(
+            f"{folder} cannot be written to ({fault.strerror}); free space or permit it there, or "
+            "name another folder for all outputs in the variable OUTPUTS_DIR"
+        ) from None
     try:
         chain, masks = what_to_run(profile, console)
         if masks:
@@ -159,13 +200,11 @@ def run(options: argparse.Namespace, console: Console) -> int:
     if options.dry_run:
         show_plan(console, wanted, chosen.name, profile, options)
         return 0
-    if origins and (options.fetch or options.force or not all(job.done for job in wanted)):
+    if origins and (options.fetch or options.force or progress.to_do(wanted, options.verify)):
         with console.status("trying the encoder"):
             check_encoder(profile, origins["encoder"])
     if options.fetch:
         return show_fetched(console, origins)
-    folder = store.outputs() / chosen.name
-    folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock", timeout=0)
     try:
         with lock:
@@ -197,7 +236,7 @@ def what_to_run(profile: Profile, console: Console) -> tuple[dict, list[str]]:
     chain = {step: ("once", ()) for step in CHAIN if "masks_dir" in parameter_names(step)}
     numbers = ", ".join(step[:2] for step in chain)
     where = "the paper's authors'" if folder == published.AUTHORS else f"those in {folder}"
-    console.print(f"The masks are {where}: only {numbers} run.", highlight=False, soft_wrap=True)
+    console.print(f"The masks are {where}: only {numbers} run.", soft_wrap=True)
     return chain, masks
 
 
@@ -228,11 +267,11 @@ def recorded_origins(name: str) -> dict[str, str]:
 def show_fetched(console: Console, origins: dict[str, str]) -> int:
     """Print what is in the caches now, a line for the encoder and each task's rows."""
     for what, origin in origins.items():
-        console.print(f"{what:8} {origin}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"{what:8} {origin}", soft_wrap=True)
     ready = (
         "All of it is here and whole" if origins else "This profile needs no encoder and no rows"
     )
-    console.print(f"{ready}: it can run without a network.", highlight=False)
+    console.print(f"{ready}: it can run without a network.")
     return 0
 
 
@@ -241,7 +280,8 @@ def show_plan(
 ) -> None:
     """Print the plan as a table, a line for each notebook and task."""
     cluster = Cluster(options.scheduler, options.jobs, profile.jobs_per_card)
-    todo = [job for job in jobs if options.force or not job.done]
+    due = progress.to_do(jobs, options.verify)
+    todo = [job for job in jobs if options.force or job.name in due]
     with console.status(f"timing this machine, for at most {probe.LIMIT} s"):
         expected = estimate.estimates(
             todo, profile, lambda: estimate.speed(name, profile, cluster.workers, cluster.cards)
@@ -262,7 +302,6 @@ def show_plan(
         f"{len(todo)} of {len(jobs)} jobs to do; about {whole} with {cluster.workers} workers. "
         "A job that ran before counts with the time it took, any other with what it trains and "
         "scores, at the speed of jobs like it or of this machine.",
-        highlight=False,
     )
 
 
@@ -270,22 +309,26 @@ def execute(
     console: Console, wanted: list[Job], name: str, profile: Profile, options: argparse.Namespace
 ) -> int:
     """Submit what is not done, longest remaining path first, and show how each job ends."""
-    todo = [job for job in wanted if options.force or not job.done]
+    due = progress.to_do(wanted, options.verify)
+    todo = [job for job in wanted if options.force or job.name in due]
     if not todo:
-        console.print(
-            f"All {len(wanted)} jobs are done already; --force runs them again.", highlight=False
-        )
+        console.print(f"All {len(wanted)} jobs are done already; --force runs them again.")
         return 0
     names = {job.name for job in todo}
-    if options.force:
-        for job in todo:
-            job.place.clear()
     for job in todo:
-        missing = [read.name for read in job.reads if read.name not in names and not read.done]
-        if missing and not (allow_partial(job, options) and len(missing) < len(job.reads)):
+        others = [read for read in job.reads if read.name not in names]
+        lacks = [(read, progress.lack(read, options.verify, by=job)) for read in others]
+        lacks = [(read, reason) for read, reason in lacks if reason]
+        if lacks and not (allow_partial(job, options) and len(lacks) < len(job.reads)):
+            read, reason = lacks[0]
             raise ConfigError(
-                f"{job.name} reads {missing[0]}, which is not done; run it too, or leave out --only"
+                f"{job.name} reads {read.name}, {reason}; run it too, or leave out --only"
             )
+    for job in todo:
+        for path in progress.set_aside(job):
+            console.print(f"damaged, so made again by {job.name}: {path}", soft_wrap=True)
+        if options.force:
+            job.place.clear()
     with Cluster(
         options.scheduler, options.jobs, profile.jobs_per_card, profile.threads
     ) as cluster:
@@ -293,14 +336,11 @@ def execute(
         console.print(
             f"profile {name}: {len(todo)} of {len(wanted)} jobs to do, "
             f"{cluster.workers} workers{cards}",
-            highlight=False,
         )
         if FIRST_FIGURE.exists():
             console.print(
                 f"To look at meanwhile, the heads that the authors' BERT-base kept: {FIRST_FIGURE}",
-                highlight=False,
                 soft_wrap=True,
-                markup=False,
             )
         expected = estimate.estimates(todo, profile)
         # longest remaining path first, so that no long job is left at the end for one worker alone
@@ -370,11 +410,9 @@ def show_failure(console: Console, outcome: Outcome, job: Job) -> None:
     """Print the last lines of the error, and where to read the rest."""
     place = job.place
     for line in outcome.message.splitlines():
-        console.print(f"        {line}", style="red", highlight=False, markup=False)
+        console.print(f"        {line}", style="red")
     executed = store.executed_notebook(place.profile, place.step, place.task, place.seed)
-    console.print(
-        f"        the notebook up to the error: {executed}", highlight=False, soft_wrap=True
-    )
+    console.print(f"        the notebook up to the error: {executed}", soft_wrap=True)
 
 
 def make_book(console: Console, name: str) -> None:
@@ -384,7 +422,7 @@ def make_book(console: Console, name: str) -> None:
             first = build.build(name)
     except ValueError as fault:
         raise ConfigError(str(fault)) from None
-    console.print(build.report(first), highlight=False, soft_wrap=True, markup=False)
+    console.print(build.report(first), soft_wrap=True)
 
 
 def summary(console: Console, outcomes: list[Outcome]) -> int:
@@ -394,10 +432,8 @@ def summary(console: Console, outcomes: list[Outcome]) -> int:
     for outcome in outcomes:
         if outcome.state == "skipped":
             line = f"        {outcome.name}: {outcome.message}"
-            console.print(line, highlight=False, soft_wrap=True)
-    console.print(
-        ", ".join(f"{number} {state}" for state, number in count.items() if number), highlight=False
-    )
+            console.print(line, soft_wrap=True)
+    console.print(", ".join(f"{number} {state}" for state, number in count.items() if number))
     return 0 if count["done"] == len(outcomes) else 1
 
 

@@ -77,9 +77,10 @@ def changed(values: dict, settings: Sequence[str]) -> dict:
             raise ConfigError(f"--set {setting}: {key} is set twice")
         seen.add(key)
         try:
-            value = yaml.safe_load(text)
-        except (yaml.YAMLError, ValueError, RecursionError):
-            raise ConfigError(f"--set {setting}: {text!r} is not a YAML value") from None
+            value = profiles.yaml_value(text)
+        except ValueError as fault:
+            reason = f"{profiles.shown(text)} is not a YAML value ({fault})"
+            raise ConfigError(f"--set {key}: {reason}") from None
         inside = values
         for part in path[:-1]:
             inside = inside.setdefault(part, {})

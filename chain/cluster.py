@@ -2,14 +2,17 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
 
 # Before the import, when dask sets up its logging here and in the workers: the display already
 # shows what dask would warn about.
-os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "error")
+os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "critical")
 
 import dask
 from distributed import Client, LocalCluster, as_completed
+from distributed.client import FutureCancelledError
+from distributed.comm import CommClosedError
 
 from chain import warm
 from chain.execute import TOPIC, JobSpec, Outcome, execute, process_environment, usable_cores
@@ -28,6 +31,10 @@ CONFIG = {
 }
 
 
+class ClusterLostError(RuntimeError):
+    """The scheduler has ended in the middle of a run."""
+
+
 class Cluster:
     """A context that holds workers.
 
@@ -43,45 +50,56 @@ class Cluster:
         threads: int | None = None,
     ):
         self.scheduler, self.share, self.threads = scheduler, 1 / jobs_per_card, threads
-        self.cards = 0 if scheduler else _cards()
+        self.cards = _cards() if scheduler is None else 0
         self.workers = jobs or self.cards * jobs_per_card or usable_cores()
         self.per_host = self.workers
 
     def __enter__(self) -> "Cluster":
         dask.config.set(CONFIG)
-        self.local = self.nursery = None
-        if self.scheduler:
-            try:
-                self.client = Client(self.scheduler, timeout=15)
-            except (OSError, ValueError) as fault:
-                raise ConfigError(
-                    f"--scheduler {self.scheduler}: no dask scheduler answers there ({fault})"
-                ) from None
-            known = self.client.scheduler_info(n_workers=-1)["workers"].values()
-            self.workers = max(1, sum(worker["nthreads"] for worker in known))
-            hosts = [worker["host"] for worker in known for _ in range(worker["nthreads"])]
-            self.per_host = max([hosts.count(host) for host in hosts] or [1])
-            self.needs_card = any("GPU" in worker.get("resources", {}) for worker in known)
-        else:
-            self.nursery = warm.start(**process_environment(self.per_host, self.threads))
-            self.local = LocalCluster(
+        with ExitStack() as starting:
+            if self.scheduler is None:
+                self._start(starting)
+            else:
+                self._join(self.scheduler)
+            starting.callback(self.client.close)
+            self._ending = starting.pop_all()
+        return self
+
+    def _start(self, starting: ExitStack) -> None:
+        nursery = warm.start(**process_environment(self.per_host, self.threads))
+        starting.callback(warm.stop, nursery)
+        with _interrupts_blocked():
+            local = LocalCluster(
                 n_workers=self.workers,
                 threads_per_worker=1,
                 processes=True,
                 memory_limit=0,  # the kernels use the memory, not the workers
-                dashboard_address=":0",
+                host="127.0.0.1",  # nobody else on the network may submit work
+                dashboard_address="127.0.0.1:0",
+                worker_dashboard_address="127.0.0.1:0",
                 resources={"GPU": self.share} if self.cards else None,
             )
-            self.client = Client(self.local)
-            self.client.run(_ignore_interrupts)
-            self.needs_card = bool(self.cards)
-        return self
+            starting.callback(local.close)
+            self.client = Client(local)
+        self.needs_card = bool(self.cards)
+
+    def _join(self, scheduler: str) -> None:
+        try:
+            self.client = Client(scheduler, timeout=15)
+        except Exception as fault:  # dask's connectors raise errors of many kinds
+            reason = " ".join(str(fault).split())
+            raise ConfigError(
+                f"--scheduler {scheduler}: no dask scheduler answers there ({reason}); "
+                "give the address that it printed when it started, as tcp://host:8786"
+            ) from None
+        known = self.client.scheduler_info(n_workers=-1)["workers"].values()
+        self.workers = max(1, sum(worker["nthreads"] for worker in known))
+        hosts = [worker["host"] for worker in known for _ in range(worker["nthreads"])]
+        self.per_host = max([hosts.count(host) for host in hosts] or [1])
+        self.needs_card = any("GPU" in worker.get("resources", {}) for worker in known)
 
     def __exit__(self, *_):
-        self.client.close()
-        if self.local is not None:
-            self.local.close()
-        warm.stop(self.nursery)
+        self._ending.close()
 
     def run(
         self, specs: list[tuple[JobSpec, list[str]]], began: Callable[[str], None]
@@ -91,8 +109,19 @@ class Cluster:
         Of several jobs that are ready, the first in the list runs next. A job is submitted only
         when a worker is free: dask would assign it to the worker that ran what it reads, even if
         that one is busy and another is idle. began: called with a job's name when a worker begins
-        it.
+        it. Raises ClusterLostError if the scheduler ends.
         """
+        try:
+            yield from self._run(specs, began)
+        except (OSError, FutureCancelledError):  # a CommClosedError is an OSError
+            raise ClusterLostError(
+                f"the dask scheduler at {self.scheduler or 'this machine'} has ended; finished "
+                "work is kept, and the same command with a scheduler that runs continues from there"
+            ) from None
+
+    def _run(
+        self, specs: list[tuple[JobSpec, list[str]]], began: Callable[[str], None]
+    ) -> Iterator[Outcome]:
         self.client.subscribe_topic(TOPIC, lambda event: began(event[1]["name"]))
         resources = {"GPU": self.share} if self.needs_card else None
         waiting, running, outcomes = list(specs), {}, {}
@@ -113,6 +142,8 @@ class Cluster:
         fill()
         for future in futures:
             name = running.pop(future.key)
+            if future.status in ("cancelled", "lost"):  # the client has given up on the scheduler
+                raise CommClosedError(f"{name} was cancelled")
             if future.status == "finished":
                 outcomes[name] = future.result()
             else:
@@ -123,9 +154,17 @@ class Cluster:
             yield outcomes[name]
 
 
-def _ignore_interrupts() -> None:
-    """In a worker: leave Ctrl-C, which reaches every process of the terminal, to run_all."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+@contextmanager
+def _interrupts_blocked() -> Generator[None]:
+    """Start processes that never see Ctrl-C, which reaches every process of the terminal.
+
+    They inherit the blocked signal; this process gets it at the end of the block.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _cards() -> int:

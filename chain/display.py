@@ -6,6 +6,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from chain.estimate import human_time
 from chain.execute import Outcome
@@ -43,7 +44,7 @@ class Display:
         again = " again" if name in self.began else ""
         self.began[name] = time.monotonic()
         if not self.console.is_terminal:
-            self.console.print(f"begins{again}  {name}", highlight=False)
+            self.console.print(f"begins{again}  {name}")
 
     def end(self, outcome: Outcome) -> None:
         """Show how a job has ended."""
@@ -55,9 +56,8 @@ class Display:
             self.estimated += estimate
         colour = {"done": "green", "failed": "red", "skipped": "yellow"}[outcome.state]
         took = f" in {human_time(outcome.seconds)}" if outcome.seconds else ""
-        self.console.print(
-            f"[{colour}]{outcome.state:7}[/] {outcome.name}{took}   {self.left()}", highlight=False
-        )
+        line = Text.assemble((f"{outcome.state:7}", colour), f" {outcome.name}{took}   ")
+        self.console.print(line.append(self.left()))
         self.bar.update(self.task, completed=self.ended, left=self.left())
 
     def left(self) -> str:
@@ -70,5 +70,6 @@ class Display:
     def _table(self) -> Group:
         running = Table.grid(padding=(0, 2))
         for name, since in self.began.items():
-            running.add_row("[cyan]running[/]", name, human_time(time.monotonic() - since))
+            took = human_time(time.monotonic() - since)
+            running.add_row(Text("running", "cyan"), name, took)
         return Group(running, self.bar)

@@ -1,6 +1,7 @@
 """How long a job will take: as long as before, or what it has to do at this machine's speed."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 
 from chain.plan import Job
@@ -92,13 +93,14 @@ def speed(name: str, profile: Profile, workers: int, cards: int) -> Speed:
     """How fast this machine is for a profile, from a probe that is kept."""
     of = {"encoder": profile.encoder, "workers": workers, "cards": cards}
     place = _place(name)
-    made = place.load(PROBE) if place.provenance(PROBE) else {}
+    made = place.find(PROBE, {})
     if made.get("of") == of:
         return Speed(**made["speed"])
     measured = probe(profile.encoder, workers, cards)
     if measured is None:
         return TYPICAL
-    place.save(PROBE, {"of": of, "speed": asdict(measured)})
+    with suppress(OSError):  # a dry run needs no place to write to
+        place.save(PROBE, {"of": of, "speed": asdict(measured)})
     return measured
 
 
@@ -129,12 +131,12 @@ def human_time(value: float) -> str:
 
 def note(profile: str, name: str, value: float) -> None:
     """Remember how long a job took, for the next estimate."""
-    _place(profile).save(NOTES, {**_noted(profile), name: round(value, 1)})
+    with suppress(OSError):  # a full disk: the estimate is all that is lost
+        _place(profile).save(NOTES, {**_noted(profile), name: round(value, 1)})
 
 
 def _noted(profile: str) -> dict[str, float]:
-    place = _place(profile)
-    return place.load(NOTES) if place.provenance(NOTES) else {}
+    return _place(profile).find(NOTES, {})
 
 
 def _place(profile: str) -> Place:

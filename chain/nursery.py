@@ -10,6 +10,7 @@ talks to it.
 import importlib
 import json
 import os
+import select
 import selectors
 import shutil
 import signal
@@ -41,7 +42,6 @@ def serve(address: str) -> None:
     A connection may be made, and its request sent, before the imports are finished.
     """
     sys.path.pop(0)  # this file's folder: no notebook should import from it
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for run_all, which ends this process
     server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     server.bind(address)
     server.listen(16)
@@ -51,6 +51,8 @@ def serve(address: str) -> None:
     # when it is loaded.
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
     for name in IMPORTS:
+        if select.select([sys.stdin], [], [], 0)[0]:  # nobody waits for these imports any more
+            return shutil.rmtree(Path(address).parent)
         with suppress(Exception):  # the notebook that needs the module reports what is wrong
             importlib.import_module(name)
     # nobody waits for the kernels; this keeps zombies away
@@ -63,7 +65,11 @@ def serve(address: str) -> None:
             if key.fileobj is sys.stdin:
                 return shutil.rmtree(Path(address).parent)
             connection, _ = server.accept()
-            request, files = receive(connection)
+            try:
+                request, files = receive(connection)
+            except (OSError, ValueError):  # one that only asked whether anybody listens, or died
+                connection.close()
+                continue
             if os.fork() == 0:
                 server.close()
                 selector.close()

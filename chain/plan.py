@@ -121,7 +121,9 @@ def select(jobs: Sequence[Job], chain: Mapping, only: str | None) -> list[Job]:
     if only is None:
         return list(jobs)
     numbers = {step[:2]: step for step in chain}
-    first, _, last = only.partition("-")
+    first, dash, last = only.strip().partition("-")
+    if not first or (dash and not last):
+        raise ConfigError(f"--only {only!r} selects no notebook; write 03, or 02-04")
     for number in filter(None, (first, last)):
         if number not in numbers:
             raise ConfigError(

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from lib.analysis.estimation import Study
 from lib.artefacts import store
 from lib.data.glue import TASKS, StsbScore
+from lib.model.choices import Count
 from lib.model.recipes import Recipe
 from lib.paper.masks import AUTHORS
 from lib.pruning.importance import Estimator
@@ -43,6 +44,7 @@ CODE = {
         "emptied_bias": "dropped",
     },
 }
+LARGEST = 100_000  # bytes of a profile
 PARAMS = Path(__file__).resolve().parent.parent / "params"
 
 
@@ -53,18 +55,32 @@ class ConfigError(ValueError):
 def known_task(name: str) -> str:
     """The task's name, if it is one of GLUE's."""
     if name not in TASKS:
-        raise ValueError(f"there is no task {name!r}{nearest(name, TASKS)}")
+        raise ValueError(f"there is no task {shown(name)}{nearest(name, TASKS)}")
     return name
 
 
 def _once(values: list) -> list:
     twice = [value for value in values if values.count(value) > 1]
     if twice:
-        raise ValueError(f"{twice[0]!r} is listed twice")
+        raise ValueError(f"{shown(twice[0])} is listed twice")
     return values
 
 
 Distinct = AfterValidator(_once)
+
+
+def absolute(name: str) -> str:
+    """The absolute path of a file or folder, which may begin with ~.
+
+    Raises ValueError for a name that cannot be a path.
+    """
+    try:
+        path = Path(name).expanduser()
+        path.exists()
+        return str(path.resolve())
+    except (OSError, RuntimeError, ValueError) as fault:
+        reason = getattr(fault, "strerror", None) or fault
+        raise ValueError(f"{_short(name)} cannot be the path of a folder ({reason})") from None
 
 
 def _folder(name: str) -> str:
@@ -72,14 +88,14 @@ def _folder(name: str) -> str:
         return name
     named = os.path.expandvars(name)
     if "$" in named:
-        raise ValueError(f"{name} names a variable that is not set; set it to a folder")
-    return named and str(Path(named).expanduser().resolve())
+        raise ValueError(f"{_short(name)} names a variable that is not set; set it to a folder")
+    return named and absolute(named)
 
 
 def _encoder(name: str) -> str:
     """An absolute path if the encoder is a folder: notebooks run in another one than run_all."""
-    folder = Path(name).expanduser()
-    return str(folder.resolve()) if folder.is_dir() else name
+    folder = absolute(name)
+    return folder if Path(folder).is_dir() else name
 
 
 class Profile(BaseModel):
@@ -93,9 +109,9 @@ class Profile(BaseModel):
     tasks: Annotated[
         list[Annotated[str, AfterValidator(known_task)]], Field(min_length=1), Distinct
     ]
-    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**63)]], Field(min_length=1), Distinct]
-    train_rows: PositiveInt | None
-    dev_rows: PositiveInt | None
+    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], Field(min_length=1), Distinct]
+    train_rows: Count | None
+    dev_rows: Count | None
     choices: Literal["ours", "code"] = "ours"
     stsb_score: StsbScore
     modes: Annotated[list[Mode], Field(min_length=1), Distinct] = list(MODES)
@@ -105,14 +121,14 @@ class Profile(BaseModel):
     structured: Structured = Structured()
     retraining: Retraining = Retraining()
     study: Study = Study()
-    examples: PositiveInt = 100
-    training_steps: PositiveInt = 300
+    examples: Count = 100
+    training_steps: Count = 300
     annotated_dir: Annotated[str, AfterValidator(_folder)] = ""
     masks_dir: Annotated[str, AfterValidator(_folder)] = ""
-    jobs_per_card: PositiveInt = 1
+    jobs_per_card: Count = 1
     # of each job; None: its share of the cores. Sums in another order have other last digits, so
     # results are the same bytes only if this is the same.
-    threads: PositiveInt | None = None
+    threads: Count | None = None
 
 
 @dataclass(frozen=True)
@@ -144,28 +160,35 @@ def find(profile: str) -> Source:
             profile, load(path, f"params/{profile}.yaml"), f"params/{profile}.yaml", own=True
         )
     if profile.endswith((".yaml", ".yml")):
-        path = Path(os.path.expanduser(profile))
-        if len(profile) > 1000 or not path.is_file():
-            raise ConfigError(f"--profile {profile[:80]}: there is no such file")
-        real = path.resolve()
-        own = real.parent == PARAMS
-        return Source(real.stem if own else path.stem, load(path, profile), profile, own)
+        try:
+            path = Path(absolute(profile))
+            missing = not path.is_file()
+        except ValueError:
+            missing = True
+        if missing:
+            raise ConfigError(f"--profile {_short(profile)}: there is no such file")
+        own = path.parent == PARAMS
+        stem = path.stem if own else Path(profile).stem
+        return Source(stem, load(path, profile), profile, own)
     if remembered(profile).is_file():
         path = remembered(profile)
         return Source(profile, load(path, str(path)), str(path))
     raise ConfigError(
-        f"there is no profile {profile!r}{nearest(profile, names())}; "
+        f"there is no profile {shown(profile)}{nearest(profile, names())}; "
         f"params/ holds {', '.join(names())}"
     )
 
 
 def _folder_of_results(profile: str) -> str:
     """The name of a profile that is given as its folder under outputs/, or as the file in there."""
-    path = Path(os.path.expanduser(profile.rstrip("/")))
-    folder = path.parent if path.name == "profile.yaml" else path
     if len(profile) > 200 or "/" not in profile:
         return profile[:200]
-    is_result = folder.resolve().parent == store.outputs().resolve()
+    try:
+        path = Path(absolute(profile.rstrip("/")))
+    except ValueError:
+        return profile
+    folder = path.parent if path.name == "profile.yaml" else path
+    is_result = folder.parent == store.outputs().resolve()
     return folder.name if is_result and remembered(folder.name).is_file() else profile
 
 
@@ -183,20 +206,58 @@ def read_file(path: Path) -> Profile:
 def load(path: Path, where: str) -> dict:
     """The values in a YAML file, not checked yet; `where` is what messages call it."""
     try:
-        return parsed(path.read_text(encoding="utf-8"), where)
+        with open(path, "rb") as file:
+            content = file.read(LARGEST + 1)
+        text = content.decode("utf-8")
     except (UnicodeDecodeError, OSError) as fault:
-        raise ConfigError(f"{where} cannot be read as UTF-8 text ({fault})") from None
+        reason = getattr(fault, "strerror", None) or fault
+        raise ConfigError(f"{where} cannot be read as UTF-8 text ({reason})") from None
+    if len(content) > LARGEST:
+        raise ConfigError(f"{where} has over {LARGEST:,} bytes, far more than a profile needs")
+    return parsed(text, where)
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain YAML: aliases are refused, since a few lines of them can stand for any amount."""
+
+    def compose_node(self, parent, index):
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()
+            raise yaml.YAMLError(f"write out what the alias *{event.anchor} stands for")
+        return super().compose_node(parent, index)
+
+
+def yaml_value(text: str):
+    """The value of a YAML text. Raises ValueError, in one line, if it is none."""
+    try:
+        return yaml.load(text, _Loader)
+    except RecursionError:
+        raise ValueError("its values are nested too deep") from None
+    except (yaml.YAMLError, ValueError, TypeError, OverflowError) as fault:
+        raise ValueError(_short(" ".join(str(fault).split()), 300)) from None
 
 
 def parsed(text: str, where: str) -> dict:
     """The values in a YAML text, not checked yet; `where` is what messages call it."""
     try:
-        values = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as fault:
-        raise ConfigError(f"{where} is not valid YAML: {' '.join(str(fault).split())}") from None
+        values = yaml_value(text)
+    except ValueError as fault:
+        raise ConfigError(f"{where} is not valid YAML: {fault}") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{where} must be a list of `key: value` lines")
     return values
+
+
+def _short(text: str, longest: int = 80) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}…"
+
+
+def shown(value) -> str:
+    """A value as messages show it: cut where it is long."""
+    try:
+        return _short(repr(value))
+    except (ValueError, RecursionError):  # Python refuses to write integers of 5,000 digits
+        return f"a {type(value).__name__} that is too long to show"
 
 
 def checked(values: dict, where: str) -> Profile:
@@ -209,7 +270,7 @@ def checked(values: dict, where: str) -> Profile:
         for key in section:
             if not isinstance(key, str):
                 raise ConfigError(
-                    f"{where}: the key {key!r} must be a word, not a number or a date"
+                    f"{where}: the key {shown(key)} must be a word, not a number or a date"
                 )
     if values.get("choices") == "code":
         values = _merged(values, CODE)
@@ -248,27 +309,28 @@ def _merged(values: dict, changes: dict) -> dict:
 
 def nearest(word, known) -> str:
     """The end of a message, "; did you mean 'tasks'?", or nothing if no known word is similar."""
+    word = str(word)[:100]
     exact = {str(name).lower(): name for name in known}
-    close = get_close_matches(str(word).lower(), exact, n=1, cutoff=0.5)
+    close = get_close_matches(word.lower(), exact, n=1, cutoff=0.5)
     return f"; did you mean {exact[close[0]]!r}?" if close else ""
 
 
 def _sentence(fault: dict) -> str:
     *path, last = fault["loc"]
-    at = ".".join(str(part) for part in fault["loc"])
+    at = _short(".".join(str(part) for part in fault["loc"]))
     match fault["type"]:
         case "extra_forbidden" | "unexpected_keyword_argument":
             return f"unknown key {at!r}{nearest(last, _keys(path))}"
         case "missing":
             return f"the key {at!r} is missing"
         case "literal_error":
-            return f"{at} is {fault['input']!r}, but can be {fault['ctx']['expected']}"
+            return f"{at} is {shown(fault['input'])}, but can be {fault['ctx']['expected']}"
         case "value_error":
             return f"{at}: {fault['ctx']['error']}"
     rule = fault["msg"].replace("Input should be ", "must be ")
     is_text = isinstance(fault["input"], str) and "number" in rule
     hint = "; YAML reads 2e-5 as text, write 2.0e-5" if is_text else ""
-    return f"{at} is {fault['input']!r}, but {rule}{hint}"
+    return f"{at} is {shown(fault['input'])}, but {rule}{hint}"
 
 
 def _keys(path: list) -> list[str]:

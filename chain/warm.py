@@ -13,6 +13,7 @@ elsewhere forking after these imports is not safe, and kernels start cold.
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -42,16 +43,26 @@ def available() -> bool:
 def kernel_name() -> str:
     """The kernel to run notebooks with: the warm one, or python3 where kernels cannot be forked.
 
-    Starts a nursery if this process has none.
+    Starts a nursery if this process has none, or if the one that it had has died.
     """
     if not available():
         return COLD
-    if VARIABLE not in os.environ:
+    if not _listens(os.environ.get(VARIABLE, "")):
         start()
     known = os.environ.get("JUPYTER_PATH", "").split(os.pathsep)
     if os.environ[VARIABLE] not in known:
         os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, (os.environ[VARIABLE], *known)))
     return KERNEL
+
+
+def _listens(folder: str) -> bool:
+    """True if a nursery answers in this folder, now or after its imports."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        try:
+            connection.connect(str(Path(folder) / "socket"))
+        except OSError:
+            return False
+    return True
 
 
 def start(**environment: str) -> subprocess.Popen | None:
@@ -76,12 +87,13 @@ def start(**environment: str) -> subprocess.Popen | None:
     place.mkdir(parents=True)
     (place / "kernel.json").write_text(json.dumps(spec))
     # its standard input is a pipe from this process: when this process ends, however it ends, so
-    # does the nursery
+    # does the nursery. Ctrl-C in the terminal is for run_all alone: it is in another process group
     process = subprocess.Popen(
         [sys.executable, nursery.__file__, address],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=os.environ | environment,
+        process_group=0,
     )
     assert process.stdout is not None
     process.stdout.readline()  # it listens
@@ -90,10 +102,12 @@ def start(**environment: str) -> subprocess.Popen | None:
 
 
 def stop(process: subprocess.Popen | None) -> None:
-    """End a nursery that `start` has started."""
+    """End a nursery that `start` has started, even if it is still importing."""
     if process is not None:
-        del os.environ[VARIABLE]
+        folder = os.environ.pop(VARIABLE)
+        process.kill()  # its kernels lead process groups of their own and end with their workers
         process.communicate()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 _seconds_of_ended: list[float] = []
@@ -131,12 +145,16 @@ class ForkedKernel:
     def __init__(self, address: str, request: dict):
         self.returncode: int | None = None
         self.connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.connection.connect(address)
         line = json.dumps(request).encode() + b"\n"
-        sent = socket.send_fds(self.connection, [line], [1, 2])
-        self.connection.sendall(line[sent:])
-        answer = self.connection.recv(16)
+        try:
+            self.connection.connect(address)
+            sent = socket.send_fds(self.connection, [line], [1, 2])
+            self.connection.sendall(line[sent:])
+            answer = self.connection.recv(16)
+        except OSError:
+            answer = b""
         if not answer:
+            self.connection.close()
             raise RuntimeError("Kernel could not be forked: the nursery has ended")
         self.pid = int(answer)
 

@@ -52,8 +52,8 @@ class Study:
     """
 
     removal: Literal["all", "last", "none"] = "last"
-    sizes: Annotated[int, Field(ge=0)] = 1
-    draws: Annotated[int, Field(ge=0)] = 2
+    sizes: Annotated[int, Field(ge=0, lt=2**31)] = 1
+    draws: Annotated[int, Field(ge=0, lt=2**31)] = 2
     searches: list[Estimator] = field(default_factory=_the_papers)
 
 

@@ -3,8 +3,8 @@
 import errno
 import hashlib
 import os
+import secrets
 import stat
-import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,18 +14,26 @@ from pathlib import Path
 def atomic(path: Path) -> Generator[Path]:
     """Yield a temporary path to write to; it replaces `path` if the block ends without an error.
 
-    A process that is killed leaves the old file or the new one, never half of one.
+    A process that is killed leaves the old file or the new one, never half of one. Who may read and
+    write the file, the user's umask decides: workers of several users may share the outputs.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".new-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
+    temporary = path.with_name(f".new-{secrets.token_hex(8)}{path.suffix}")
+    temporary.touch(exist_ok=False)
+    mode = temporary.stat().st_mode
     try:
-        yield Path(name)
-        # temporary files are private, but workers of several users may share the outputs
-        os.chmod(name, 0o644)
-        os.replace(name, path)
+        yield temporary
+        temporary.chmod(mode)  # safetensors puts a private file in its place
+        os.replace(temporary, path)
     finally:
-        Path(name).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
+
+
+def check_writable(folder: Path) -> None:
+    """Make a folder, and write and remove a file in it; OSError if that fails."""
+    with atomic(folder / ".writable") as temporary:
+        temporary.write_bytes(bytes(1 << 20))
+    (folder / ".writable").unlink()
 
 
 def read_regular(path: Path, limit: int | None = None) -> bytes:

@@ -10,4 +10,5 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 Share = Annotated[float, Field(gt=0, le=1)]  # 0 < share ≤ 1, and no nan
+Count = Annotated[int, Field(gt=0, lt=2**31)]
 strict = dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))

@@ -3,9 +3,9 @@
 from dataclasses import asdict, replace
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field
 
-from lib.model.choices import strict
+from lib.model.choices import Count, strict
 
 
 @strict
@@ -25,10 +25,10 @@ class Recipe:
 
     pooling: Literal["cls", "mean"] = "cls"
     learning_rate: Annotated[float, Field(gt=0, lt=1)] = 2e-5
-    head_factor: PositiveFloat = 1.0
-    epochs: PositiveInt = 3
-    batch_size: PositiveInt = 32
-    max_length: PositiveInt = 128
+    head_factor: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    epochs: Count = 3
+    batch_size: Count = 32
+    max_length: Count = 128
     precision: Literal["float32", "mixed"] = "float32"
 
     def as_dict(self) -> dict:

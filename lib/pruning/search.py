@@ -10,7 +10,7 @@ from typing import Generic, Literal, TypeVar, get_args
 
 import numpy as np
 
-from lib.model.choices import Share, strict
+from lib.model.choices import Count, Share, strict
 from lib.pruning import importance
 from lib.pruning.importance import Estimator, Importance, Masked, Normalisation
 from lib.pruning.masks import Mask, WeightMask
@@ -130,7 +130,7 @@ class Magnitude:
     step: Share = 0.1
     share_of: Literal["left", "all"] = "left"
     keep: Share = 0.9
-    max_rounds: int | None = None
+    max_rounds: Count | None = None
 
 
 @strict

@@ -9,9 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
-from pydantic import PositiveInt
 
-from lib.model.choices import strict
+from lib.model.choices import Count, strict
 from lib.pruning.masks import Mask, WeightMask
 from lib.pruning.search import Ordering
 
@@ -41,7 +40,7 @@ class Retraining:
     emptied_bias: Literal["kept", "dropped"] = "kept"
     embeddings: Literal["pretrained", "finetuned"] = "pretrained"
     super_bad: Literal["rank", "never"] = "rank"
-    longer: PositiveInt = 6
+    longer: Count = 6
 
 
 def sample(

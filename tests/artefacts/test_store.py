@@ -1,14 +1,18 @@
 """Saving and loading artefacts, their provenance, and what counts as complete."""
 
+import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from lib.artefacts import files, store
 from lib.artefacts.fingerprint import ROOT
+from lib.artefacts.publish import publish
 from lib.artefacts.store import Place
 
 STEP = "01_finetune"
@@ -107,7 +111,7 @@ def test_a_missing_or_damaged_artefact_says_what_to_do(outputs):
         place().load("a.json")
     place().save("a.json", [1])
     place().path("a.json").write_text("[2]")
-    with pytest.raises(ValueError, match="a.json is damaged .* delete it and run again"):
+    with pytest.raises(ValueError, match="a.json is damaged .* run_all.py --profile test --verify"):
         place().load("a.json")
 
 
@@ -189,3 +193,130 @@ def test_without_the_weights_a_value_that_other_code_made_of_the_same_models_is_
     place("e" * 64).finish()  # another model
     with pytest.raises(store.NotKeptError):
         newer.load_or("counts.json", count, of=[model])
+
+
+def finished():
+    """A step with a result, an array, a training under a fingerprint of its own, and a figure."""
+    made = place()
+    made.save("result.json", {"score": 0.5})
+    made.save("model.safetensors", ({"w": np.ones(2)}, {}))
+    replace(made, fingerprint="c" * 64).load_or("random.json", lambda: [1])
+    publish(made, "figure_02", Figure(figsize=(1, 1)))
+    assert made.finish() == ["model.safetensors", "random.json", "result.json"]
+    return made
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+DAMAGE = {
+    "flipped": flip,
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:-1]),
+    "empty": lambda path: path.write_bytes(b""),
+    "a folder": lambda path: (path.unlink(), path.mkdir()),
+}
+
+
+@pytest.mark.parametrize("name", ["result.json", "model.safetensors", "random.json"])
+@pytest.mark.parametrize("how", DAMAGE)
+def test_a_step_with_a_damaged_artefact_is_not_done(outputs, name, how):
+    made = finished()
+    assert made.is_done() and made.is_done(verify=True)
+    DAMAGE[how](made.path(name))
+    assert not made.is_done() and made.faults() == {name: "damaged"}
+    aside = made.set_aside(name)
+    assert aside.exists() and not made.path(name).exists() and not made.is_done()
+
+
+def test_a_step_whose_published_figure_is_damaged_or_gone_is_not_done(outputs):
+    made = finished()
+    picture = outputs / "test" / "figures" / "figure_02.png"
+    picture.write_bytes(picture.read_bytes()[:-1])
+    assert made.faults() == {"figures/figure_02.png": "damaged"} and not made.is_done()
+    picture.unlink()
+    assert made.faults() == {"figures/figure_02.png": "not kept"} and not made.is_done()
+
+
+def test_a_step_is_done_without_arrays_that_were_not_kept(outputs):
+    made = finished()
+    made.path("model.safetensors").unlink()
+    assert made.faults() == {"model.safetensors": "not kept"} and made.is_done()
+    made.path("model.safetensors.json").unlink()
+    assert made.faults() == {"model.safetensors": "missing"} and not made.is_done()
+
+
+def test_what_other_code_has_replaced_since_a_step_was_done_counts_as_missing(outputs):
+    made = finished()
+    place("b" * 64).save("result.json", {"score": 0.6})
+    assert made.is_current() and not made.is_done()
+
+
+def test_checksums_are_compared_where_times_differ_or_if_asked(outputs, monkeypatch):
+    made = finished()
+    checked = []
+
+    def counted(path):
+        checked.append(path.name)
+        return files.sha256(path)
+
+    monkeypatch.setattr(store, "sha256", counted)
+    assert made.is_done() and not checked
+    path = made.path("result.json")
+    os.utime(path)
+    assert made.is_done() and checked == ["result.json"]
+    assert made.is_done() and checked == ["result.json"], "its time is set right, so once is enough"
+    before = path.stat()
+    flip(path)
+    os.utime(path, ns=(before.st_mtime_ns, before.st_mtime_ns))
+    assert made.is_done() and not made.is_done(verify=True), "only the checksum shows this"
+    assert set(checked[1:]) == {*made.faults(verify=True), *made.done()["artefacts"]} - {
+        *("figures/figure_02.png", "figures/figure_02.svg")
+    } | {"figure_02.png", "figure_02.svg"}
+
+
+RECORDS = (b"", b"[]", b"{}", b"null", b'{"fingerprint": 1}', "{}".encode("utf-16"), b"\xff" * 9)
+RECORDS += (b"[" * 100_000, b'{"fingerprint": "a", "appearance": "b", "artefacts": ["../../x"]}')
+
+
+@pytest.mark.parametrize("content", RECORDS, ids=range(len(RECORDS)))
+def test_a_damaged_record_counts_as_none(outputs, content):
+    made = finished()
+    made.path("result.json.json").write_bytes(content)
+    assert made.provenance("result.json") is None and not made.has("result.json")
+    assert made.faults() == {"result.json": "unrecorded"} and not made.is_done()
+    with pytest.raises(FileNotFoundError, match="no provenance that can be read; make it with"):
+        made.load("result.json")
+    assert made.load_or("result.json", lambda: {"score": 1}) == {"score": 1}
+    made.path("done.json").write_bytes(content)
+    assert made.done() is None and not made.is_done() and made.faults() == {}
+
+
+def test_a_damaged_value_is_set_aside_and_computed_again(outputs):
+    made = place()
+    made.load_or("a.json", lambda: [1])
+    made.path("a.json").write_text("[2]")
+    assert made.find("a.json", []) == []
+    assert made.load_or("a.json", lambda: [3]) == [3] == made.find("a.json", [])
+    assert json.loads((made.folder / "damaged" / "a.json").read_text()) == [2], "nothing is lost"
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o007, 0o660), (0o077, 0o600)])
+def test_the_umask_decides_who_may_read(outputs, umask, mode):
+    before = os.umask(umask)
+    try:
+        made = finished()
+    finally:
+        os.umask(before)
+    for path in made.folder.iterdir():
+        assert path.stat().st_mode & 0o777 == mode, path
+
+
+def test_a_folder_that_cannot_be_written_to_is_an_error(tmp_path):
+    files.check_writable(tmp_path / "new")
+    assert not list((tmp_path / "new").iterdir())
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError):
+        files.check_writable(tmp_path / "file" / "new")

@@ -1,14 +1,16 @@
 """Profiles, changes to them on the command line, and the plan that follows from a profile."""
 
 import dataclasses
+import os
 import re
 
+import numpy as np
 import pytest
 import yaml
 
 import run_all
 from chain import plan as planning
-from chain import profiles
+from chain import profiles, progress
 from chain.changes import choose
 from chain.profiles import ConfigError
 from lib.artefacts.fingerprint import ROOT
@@ -72,6 +74,23 @@ def test_the_paper_profile_is_the_published_protocol():
             "magnitude.step is '1e-1', but must be a valid number; YAML reads 2e-5 as text",
         ),
         ("[", "my.yaml is not valid YAML"),
+        ("encoder: " + "[" * 5000 + "]" * 5000, "not valid YAML: its values are nested too deep"),
+        ("train_rows: " + "9" * 5000, "my.yaml is not valid YAML"),
+        ("train_rows: 0x" + "f" * 5000, "train_rows is a int that is too long to show, but "),
+        ("dev_rows: 2024-02-31", "my.yaml is not valid YAML"),
+        ("tasks: [&a SST-2, *a]", "not valid YAML: write out what the alias *a stands for"),
+        ("encoder: ~nouser/x", "encoder: ~nouser/x cannot be the path of a folder"),
+        ("annotated_dir: ~nouser/x", "annotated_dir: ~nouser/x cannot be the path of a folder"),
+        (f"masks_dir: {'x' * 5000}", "cannot be the path of a folder (File name too long)"),
+        (f"encoder: {'x' * 5000}", "cannot be the path of a folder (File name too long)"),
+        ("{a: 1}: 2", "my.yaml is not valid YAML"),
+        ("2024-01-01: 2", "the key datetime.date(2024, 1, 1) must be a word"),
+        ("magnitude: {max_rounds: 0}", "magnitude.max_rounds is 0, but must be greater than 0"),
+        ("magnitude: {step: 0.0}", "magnitude.step is 0.0, but must be greater than 0"),
+        ("structured: {second_step: 1.5}", "second_step is 1.5, but must be less than or equal"),
+        ("structured: {keep: .nan}", "structured.keep is nan, but must be"),
+        ("finetuning: {head_factor: .inf}", "finetuning.head_factor is inf, but must be a finite"),
+        ("seeds: [4294967296]", "seeds.0 is 4294967296, but must be less than 4294967296"),
     ],
 )
 def test_a_mistake_in_a_profile_gets_a_message_that_helps(change, message):
@@ -142,7 +161,7 @@ def test_selecting_notebooks(outputs):
     assert {job.step[:2] for job in planning.select(plan, run_all.CHAIN, "04")} == {"04"}
     assert {job.step[:2] for job in planning.select(plan, run_all.CHAIN, "09-10")} == {"09", "10"}
     assert planning.select(plan, run_all.CHAIN, None) == plan
-    for nothing in ("04-02", ""):
+    for nothing in ("04-02", "09-02", "", " ", "-", "02-", "-02"):
         with pytest.raises(ConfigError, match="selects no notebook"):
             planning.select(plan, run_all.CHAIN, nothing)
     with pytest.raises(ConfigError, match="no notebook '12'"):
@@ -291,3 +310,60 @@ def test_choices_code_sets_what_the_readme_says():
         choose("quick", ["choices=code", "structured.start=accepted"])
     with pytest.raises(ConfigError, match="structured.estimator: choices: code decides it"):
         choose("quick", ["choices=code", "structured={estimator: example}"])
+
+
+def test_a_file_that_is_no_profile_gets_a_message_of_one_line(tmp_path, outputs):
+    (tmp_path / "folder.yaml").mkdir()
+    (tmp_path / "dangling.yaml").symlink_to("nowhere")
+    (tmp_path / "loop.yaml").symlink_to("loop.yaml")
+    (tmp_path / "long.yaml").write_text("#" * 200_000)
+    (tmp_path / "encoded.yaml").write_bytes(GOOD.encode("utf-16"))
+    bomb = "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 40))
+    (tmp_path / "bomb.yaml").write_text("a0: &a0 [1]\n" + bomb)
+    for path in sorted(tmp_path.glob("*.yaml")):
+        with pytest.raises(ConfigError) as mistake:
+            choose(str(path))
+        assert path.name in str(mistake.value) and "\n" not in str(mistake.value), path
+    for name in ("~nouser/x.yaml", "a/" + "x" * 5000 + ".yaml", "a/" * 150 + "b.yaml"):
+        with pytest.raises(ConfigError, match="there is no such file"):
+            choose(name)
+    with pytest.raises(ConfigError, match="write out what the alias"):
+        choose("quick", ["tasks=[&a SST-2, *a]"])
+
+
+def test_what_is_damaged_or_needed_is_to_do(outputs):
+    plan = jobs(tasks=["SST-2"], seeds=[1, 2])
+
+    def finish():
+        for job in plan:
+            place = dataclasses.replace(job.place, made=set())
+            place.save("result.json", {"of": job.name})
+            place.save("weights.safetensors", ({"w": np.ones(2)}, {}))
+            place.finish()
+
+    def to_do(**options):
+        return set(progress.to_do(plan, **options))
+
+    assert to_do() == {job.name for job in plan}
+    finish()
+    assert to_do() == set()
+    by_name = {job.name: job for job in plan}
+    first, second = (by_name[f"01_finetune-SST-2-seed_{seed}"] for seed in (1, 2))
+    pruned, summary = by_name["03_structured_pruning-SST-2-seed_1"], by_name["09_task_overlap"]
+
+    for job in plan:
+        job.place.path("weights.safetensors").unlink()
+    assert to_do() == set(), "weights that nobody has to read need not be there"
+    summary.place.path("result.json").unlink()
+    assert to_do() == {summary.name}, "a summary reads what was kept"
+    pruned.place.path("result.json").write_text("{}")
+    assert to_do() == {summary.name, pruned.name, first.name}, "it restores the model of 01"
+    assert progress.set_aside(pruned) == [pruned.place.folder / "damaged" / "result.json"]
+    assert progress.lack(second, by=pruned) == "whose weights.safetensors is not kept"
+    assert progress.lack(second) is None and progress.lack(second, by=summary) is None
+    finish()
+    path = first.place.path("result.json")
+    time = path.stat().st_mtime_ns
+    path.write_text(path.read_text().replace("seed_1", "seed_7"))
+    os.utime(path, ns=(time, time))
+    assert to_do() == set() and to_do(verify=True) == {first.name}

@@ -4,11 +4,13 @@ import gzip
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import asdict
+from io import StringIO
 from pathlib import Path
 
 import nbformat
@@ -19,7 +21,8 @@ from filelock import FileLock
 import run_all
 from chain import estimate, plan, probe, profiles
 from chain.cluster import Cluster
-from chain.execute import JobSpec
+from chain.display import Display
+from chain.execute import JobSpec, Outcome
 from chain.probe import Speed
 from lib.artefacts.fingerprint import ROOT
 from lib.artefacts.store import Place
@@ -310,6 +313,55 @@ def processes_writing_to(outputs):
         except psutil.Error:
             continue
     return command_lines
+
+
+@pytest.mark.parametrize("address", ["tls://127.0.0.1:9", "ucx://127.0.0.1:9", "nowhere", ""])
+def test_a_scheduler_that_cannot_be_asked_is_a_mistake_in_the_settings(address):
+    with (
+        pytest.raises(profiles.ConfigError, match="no dask scheduler answers there") as mistake,
+        Cluster(address, None, 1),
+    ):
+        pass
+    assert "\n" not in str(mistake.value)
+
+
+def test_the_local_cluster_listens_on_loopback_only():
+    with Cluster(None, 1, 1):
+        own = psutil.Process()
+        listening = [
+            connection.laddr.ip
+            for process in (own, *own.children(recursive=True))
+            for connection in process.net_connections("inet")
+            if connection.status == psutil.CONN_LISTEN
+        ]
+    assert len(listening) >= 3 and set(listening) <= {"127.0.0.1", "::1"}
+
+
+def test_text_that_looks_like_markup_is_shown_as_it_is():
+    console = run_all._console(file=StringIO(), width=100)
+    with Display(console, {"[bold]x[/y]": 1.0}, 1) as display:
+        display.begin("[bold]x[/y]")
+        display.end(Outcome("[bold]x[/y]", "done", 1.0))
+    run_all.summary(console, [Outcome("[/z] :dog:", "skipped", message="[red]")])
+    shown = console.file.getvalue()
+    assert "begins  [bold]x[/y]" in shown and "done    [bold]x[/y] in 1 s" in shown
+    assert "[/z] :dog:: [red]" in shown
+
+
+@pytest.mark.parametrize("what", ["in the way", "full"])
+def test_outputs_that_cannot_be_written_to_stop_the_run_before_it_begins(tmp_path, what):
+    (tmp_path / "file").touch()
+    folder = tmp_path / "file" / "outputs" if what == "in the way" else tmp_path / "outputs"
+    most = 1000 if what == "full" else resource.RLIM_INFINITY
+    ended = subprocess.run(
+        [sys.executable, "-B", str(ROOT / "run_all.py"), "--profile", "smoke"],
+        env=os.environ | {"OUTPUTS_DIR": str(folder)},
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)),
+    )
+    assert ended.returncode == 2 and "cannot be written to" in ended.stderr, ended.stderr
+    assert "OUTPUTS_DIR" in ended.stderr and ended.stderr.count("\n") == 1
 
 
 @pytest.fixture(scope="module")

