@@ -182,7 +182,7 @@ def find(profile: str) -> Source:
 def _folder_of_results(profile: str) -> str:
     """The name of a profile that is given as its folder under outputs/, or as the file in there."""
     if len(profile) > 200 or "/" not in profile:
-        return profile[:200]
+        return profile if profile.endswith((".yaml", ".yml")) else profile[:200]
     try:
         path = Path(absolute(profile.rstrip("/")))
     except ValueError:
