@@ -24,7 +24,6 @@ from lib.paper import authors
 from lib.paper.authors import AuthorsMasks
 from lib.pruning import importance
 from lib.pruning.importance import ESTIMATORS, Estimator
-from lib.pruning.masks import Mask
 from lib.pruning.search import MODES, Mode, Round, Structured, Trail
 from lib.show.plots.grids import MODE_NAMES
 
@@ -148,7 +147,7 @@ def trail(place: Place, name: str) -> dict[str, Any]:
     }
 
 
-def _round(one: Round[Mask], how: importance.Normalisation) -> dict[str, Any]:
+def _round(one: Round, how: importance.Normalisation) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "phase": one.phase,
         "score": round(one.score, 4),
