@@ -67,7 +67,7 @@ def build(profile: str = PROFILE, target: Path | None = None) -> Path:
 def report(first: Path) -> str:
     """Say where the book is, how many pages it has and how large it is."""
     size = sum(file.stat().st_size for file in first.parent.rglob("*") if file.is_file())
-    pages = len(list(first.parent.rglob("*.html")))
+    pages = sum("_static" not in path.parts for path in first.parent.rglob("*.html"))
     return f"The book: {first} ({pages} pages, {size / 1e6:.0f} MB). Open it in a browser."
 
 

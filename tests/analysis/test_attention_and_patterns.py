@@ -56,7 +56,8 @@ def test_normed_maps_are_the_lengths_of_what_each_head_adds(tiny):
         generator=torch.Generator().manual_seed(0),
     )
     with torch.no_grad():
-        raw, normed = attention.of_layer(layer, states)
+        context = layer.attention.self(states.unsqueeze(0))[0][0]
+        raw, normed = attention.of_layer(layer, states, context)
         value = layer.attention.self.value(states).view(7, 4, -1)
         for head in range(4):
             part = slice(head * value.shape[-1], (head + 1) * value.shape[-1])
