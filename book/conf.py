@@ -29,6 +29,7 @@ html_theme_options = {
 html_context = {"default_mode": "light"}  # figures are white; book.css hides the switch
 html_static_path = ["_static"]
 html_css_files = ["book.css"]
+html_js_files = ["book.js"]
 html_copy_source = False
 html_show_sourcelink = False
 html_show_search_summary = False  # it fetches pages, which a browser refuses from disk

@@ -146,6 +146,7 @@ def test_every_page_passes_axe_and_is_no_wider_than_the_screen(opened, site, wid
     faults = {}
     for name in pages(site):
         page = opened(name, width)
+        page.evaluate("window.MathJax?.startup?.promise.then(() => null)")  # formulas are set
         wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
         result = Axe().run(page, options=OPTIONS)
         found = [

@@ -58,6 +58,8 @@ def test_tickets_tell_the_papers_result_from_its_opposite_and_from_nothing():
     assert all_win.so.startswith("yes") and "further than the paper" in all_win.so
     random_loses = of_all.tickets(scores(0.88, 0.7, 0.88), TASKS)
     assert "contradicts the paper" in random_loses.so
+    a_little = of_all.tickets(scores(0.88, 0.83, 0.88), TASKS)
+    assert "by more than 5 points on 0" in a_little.so and "contradicts" not in a_little.so
     noisy = of_all.tickets(scores(0.8, 0.79, 0.7, noise=0.1), TASKS)
     assert "cannot tell" in noisy.so and "behind good" in noisy.so
     assert len({each.so for each in (as_paper, all_win, random_loses, noisy)}) == 4
