@@ -170,7 +170,7 @@ def find(profile: str) -> Source:
         own = path.parent == PARAMS
         stem = path.stem if own else Path(profile).stem
         return Source(stem, load(path, profile), profile, own)
-    if remembered(profile).is_file():
+    if len(profile) <= 200 and remembered(profile).is_file():
         path = remembered(profile)
         return Source(profile, load(path, str(path)), str(path))
     raise ConfigError(
@@ -182,7 +182,7 @@ def find(profile: str) -> Source:
 def _folder_of_results(profile: str) -> str:
     """The name of a profile that is given as its folder under outputs/, or as the file in there."""
     if len(profile) > 200 or "/" not in profile:
-        return profile if profile.endswith((".yaml", ".yml")) else profile[:200]
+        return profile
     try:
         path = Path(absolute(profile.rstrip("/")))
     except ValueError:
