@@ -45,6 +45,7 @@ CODE = {
     },
 }
 LARGEST = 100_000  # bytes of a profile
+DEEPEST = 20  # lists and dictionaries inside one another
 PARAMS = Path(__file__).resolve().parent.parent / "params"
 
 
@@ -218,7 +219,14 @@ def load(path: Path, where: str) -> dict:
 
 
 class _Loader(yaml.SafeLoader):
-    """Plain YAML: aliases are refused, since a few lines of them can stand for any amount."""
+    """Plain YAML without what takes for ever: aliases, whose few lines can stand for any amount,
+    and lists in lists in lists.
+    """
+
+    def fetch_flow_collection_start(self, TokenClass):
+        if self.flow_level > DEEPEST:
+            raise yaml.YAMLError("its values are nested too deep")
+        super().fetch_flow_collection_start(TokenClass)
 
     def compose_node(self, parent, index):
         if self.check_event(yaml.AliasEvent):
