@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
+from multiprocessing import resource_tracker
 
 # Before the import, when dask sets up its logging here and in the workers: the display already
 # shows what dask would warn about.
@@ -160,6 +161,7 @@ def _interrupts_blocked() -> Generator[None]:
 
     They inherit the blocked signal; this process gets it at the end of the block.
     """
+    resource_tracker.ensure_running()  # later, this would end the block for what starts after it
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield

@@ -45,6 +45,7 @@ CODE = {
     },
 }
 LARGEST = 100_000  # bytes of a profile
+DEEPEST = 20  # lists and dictionaries inside one another
 PARAMS = Path(__file__).resolve().parent.parent / "params"
 
 
@@ -170,7 +171,7 @@ def find(profile: str) -> Source:
         own = path.parent == PARAMS
         stem = path.stem if own else Path(profile).stem
         return Source(stem, load(path, profile), profile, own)
-    if remembered(profile).is_file():
+    if len(profile) <= 200 and remembered(profile).is_file():
         path = remembered(profile)
         return Source(profile, load(path, str(path)), str(path))
     raise ConfigError(
@@ -182,7 +183,7 @@ def find(profile: str) -> Source:
 def _folder_of_results(profile: str) -> str:
     """The name of a profile that is given as its folder under outputs/, or as the file in there."""
     if len(profile) > 200 or "/" not in profile:
-        return profile if profile.endswith((".yaml", ".yml")) else profile[:200]
+        return profile
     try:
         path = Path(absolute(profile.rstrip("/")))
     except ValueError:
@@ -218,7 +219,14 @@ def load(path: Path, where: str) -> dict:
 
 
 class _Loader(yaml.SafeLoader):
-    """Plain YAML: aliases are refused, since a few lines of them can stand for any amount."""
+    """Plain YAML without what takes for ever: aliases, whose few lines can stand for any amount,
+    and lists in lists in lists.
+    """
+
+    def fetch_flow_collection_start(self, TokenClass):
+        if self.flow_level > DEEPEST:
+            raise yaml.YAMLError("its values are nested too deep")
+        super().fetch_flow_collection_start(TokenClass)
 
     def compose_node(self, parent, index):
         if self.check_event(yaml.AliasEvent):

@@ -75,6 +75,7 @@ def test_the_paper_profile_is_the_published_protocol():
         ),
         ("[", "my.yaml is not valid YAML"),
         ("encoder: " + "[" * 5000 + "]" * 5000, "not valid YAML: its values are nested too deep"),
+        ("encoder: " + "[" * 50_000, "not valid YAML: its values are nested too deep"),
         ("train_rows: " + "9" * 5000, "my.yaml is not valid YAML"),
         ("train_rows: 0x" + "f" * 5000, "train_rows is a int that is too long to show, but "),
         ("dev_rows: 2024-02-31", "my.yaml is not valid YAML"),

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from io import StringIO
 from pathlib import Path
@@ -20,7 +21,7 @@ from filelock import FileLock
 
 import run_all
 from chain import estimate, plan, probe, profiles
-from chain.cluster import Cluster
+from chain.cluster import Cluster, ClusterLostError
 from chain.display import Display
 from chain.execute import JobSpec, Outcome
 from chain.probe import Speed
@@ -301,6 +302,25 @@ def test_a_killed_run_leaves_no_process_and_no_lock_behind(tmp_path):
         pass
 
 
+def test_ctrl_c_twice_ends_in_one_sentence_and_leaves_no_process_behind(tmp_path):
+    command = [sys.executable, str(ROOT / "run_all.py"), "--profile", "smoke", "--seeds", "1"]
+    both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    environment = os.environ | {"OUTPUTS_DIR": str(tmp_path)}
+    # a session of its own, whose processes all get the signal, as they do from a terminal
+    process = subprocess.Popen(command, **both, env=environment, start_new_session=True)
+    assert any(line.startswith("profile smoke") for line in process.stdout)
+    for _ in range(2):
+        os.killpg(process.pid, signal.SIGINT)
+        time.sleep(0.5)
+    output = process.stdout.read()
+    assert process.wait() == 130 and "Traceback" not in output
+    assert output.strip().splitlines()[-1].startswith("Stopped. Finished work is kept")
+    deadline = time.monotonic() + 30
+    while (left := processes_writing_to(tmp_path)) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert not left
+
+
 def processes_writing_to(outputs):
     """List the command lines of running processes that write to this outputs folder."""
     command_lines = []
@@ -367,11 +387,15 @@ def test_outputs_that_cannot_be_written_to_stop_the_run_before_it_begins(tmp_pat
 
 @pytest.fixture(scope="module")
 def scheduler(tmp_path_factory):
-    """Start a dask scheduler and two workers on loopback, with dask's own command-line tools.
-
-    The fixture is (the scheduler's address, the outputs folder of the workers).
-    """
+    """(address of a dask scheduler with two workers on loopback, their outputs folder)."""
     folder = tmp_path_factory.mktemp("dask")
+    with running_scheduler(folder) as (address, _):
+        yield address, folder / "outputs"
+
+
+@contextmanager
+def running_scheduler(folder):
+    """Start a scheduler and two workers with dask's command-line tools: (address, process)."""
     dask = [sys.executable, "-m", "dask"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
     environment = os.environ | {"OUTPUTS_DIR": str(folder / "outputs")}
@@ -388,10 +412,24 @@ def scheduler(tmp_path_factory):
     worker = ["worker", "--nworkers", "1", "--nthreads", "1", "--no-dashboard"]
     worker += ["--local-directory", str(folder)]
     processes += [start(*worker) for _ in range(2)]
-    yield re.search(r"tcp://127[\d.]+:\d+", file.read_text()).group(), folder / "outputs"
-    for process in reversed(processes):
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(20)
+    try:
+        yield re.search(r"tcp://127[\d.]+:\d+", file.read_text()).group(), processes[0]
+    finally:
+        for process in reversed(processes):
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+            process.wait(20)
+
+
+def test_a_scheduler_that_ends_in_the_middle_of_a_run_is_one_sentence(tmp_path):
+    spec = one_cell_notebook(tmp_path, "waits", "import time; time.sleep(600)")
+    with running_scheduler(tmp_path) as (address, process):
+        with (
+            pytest.raises(ClusterLostError, match=f"scheduler at {address} has ended; finished"),
+            Cluster(address, None, 1) as cluster,
+        ):
+            list(cluster.run([(spec, [])], lambda name: os.killpg(process.pid, signal.SIGKILL)))
+        process.wait()
 
 
 def test_the_smoke_chain_on_a_scheduler_with_two_workers(scheduler):
@@ -404,6 +442,14 @@ def test_the_smoke_chain_on_a_scheduler_with_two_workers(scheduler):
     (outputs / "smoke" / "02_magnitude_pruning" / "SST-2" / "seed_42" / "done.json").unlink()
     output = run_all_py("--profile", "smoke", "--scheduler", address, outputs=outputs, status=0)
     assert "1 done" in output, "only the job without done.json runs again"
+    result = outputs / "smoke" / "02_magnitude_pruning" / "SST-2" / "seed_42" / "good.json"
+    before = result.read_text()
+    result.write_text(before[:-10])
+    (outputs / "smoke" / "run_all" / "seconds.json").write_text("[]")
+    output = run_all_py("--profile", "smoke", "--scheduler", address, outputs=outputs, status=0)
+    assert "damaged, so made again by 02_magnitude_pruning-SST-2-seed_42" in output
+    assert "1 done" in output and result.read_text() == before
+    assert (result.parent / "damaged" / "good.json").read_text() == before[:-10]
 
 
 def contents(folder):
