@@ -1,0 +1,91 @@
+"""The reference run that the project brings along: whole, small, and open without any weights."""
+
+import json
+import os
+import shutil
+
+import papermill
+import pytest
+
+import run_all
+from lib.artefacts import store
+from lib.artefacts.files import sha256
+from lib.artefacts.fingerprint import ROOT, notebook
+from lib.artefacts.store import Place
+from lib.pruning.search import Trail
+from tools import reference
+
+FOLDER = ROOT / "outputs" / "reference"
+ONCE = [step for step, (scope, _) in run_all.CHAIN.items() if scope == "once"]
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """A copy of what git keeps of the reference run; OUTPUTS_DIR is its folder."""
+    outputs = tmp_path_factory.mktemp("outputs")
+    shutil.copytree(FOLDER, outputs / "reference", ignore=reference.ignored)
+    before = os.environ.get("OUTPUTS_DIR")
+    os.environ["OUTPUTS_DIR"] = str(outputs)
+    yield outputs / "reference"
+    os.environ.pop("OUTPUTS_DIR")
+    if before is not None:
+        os.environ["OUTPUTS_DIR"] = before
+
+
+def test_every_artefact_that_is_kept_has_its_checksum(kept):
+    checked = 0
+    for step in run_all.CHAIN:
+        for record in (kept / step).rglob("*.*.json"):
+            artefact = record.with_suffix("")
+            if artefact.exists():
+                assert json.loads(record.read_text())["sha256"] == sha256(artefact), artefact
+                checked += 1
+    assert checked > 100
+
+
+def test_it_is_small_and_holds_no_weights_and_no_paths(kept):
+    files = [path for path in kept.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 40e6
+    assert not [
+        path for path in files if path.name in ("model.safetensors", "weight_mask.safetensors")
+    ]
+    for path in files:
+        if path.suffix in (".json", ".md", ".csv", ".ipynb"):
+            for folder in ("/home/", "/root/", "/work/", "/tmp/"):
+                assert folder not in path.read_text(), (path, folder)
+
+
+def test_what_it_says_is_done_is_there(kept):
+    done = json.loads((kept / "run.json").read_text())["seeds done"]
+    for task in done["03_structured_pruning"]:
+        for place in store.places("reference", "03_structured_pruning"):
+            if place.task == task:
+                trail = Trail.from_tensors(*place.load("joint_trail.safetensors"))
+                assert (trail.good.mask.heads == place.load("joint_head_mask.npy")).all()
+    for task, seeds in done["05_retrain_tickets"].items():
+        assert seeds == 3, f"{task} is not finished"
+
+
+@pytest.mark.parametrize("step", ONCE)
+def test_a_summary_opens_without_weights(kept, step, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    place = Place("reference", "01_finetune", "SST-2", 1337)
+    with pytest.raises(store.NotKeptError):
+        place.load("model.safetensors")
+    papermill.execute_notebook(
+        notebook(step), tmp_path / "executed.ipynb", cwd=notebook(step).parent, progress_bar=False
+    )
+
+
+def test_the_notebooks_show_the_reference_run(kept):
+    for step in ONCE:
+        cells = json.loads(notebook(step).read_text())["cells"]
+        printed = "".join(
+            "".join(output.get("text", ""))
+            for cell in cells
+            if cell["cell_type"] == "code"
+            for output in cell["outputs"]
+        )
+        place = Place("reference", step)
+        record = place.done()
+        assert record is not None and ("reference:" in printed or "reference ·" in printed)
