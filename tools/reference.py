@@ -31,6 +31,7 @@ SHOWN = ("SST-2", 1337)  # whose notebooks are kept as they ran
 def main(outputs: str, commit: str) -> int:
     """Run the summaries, then copy; the exit status."""
     os.environ["OUTPUTS_DIR"] = str(Path(outputs).resolve())
+    os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"  # notebooks have no progress bars
     made, kept = store.outputs() / PROFILE, ROOT / "outputs" / PROFILE
     once = [step for step, (scope, _) in run_all.CHAIN.items() if scope == "once"]
     each = [step for step in run_all.CHAIN if step not in once]
