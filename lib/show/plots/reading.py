@@ -75,6 +75,7 @@ def agreement_by_task(tables: Mapping[str, pd.DataFrame], papers: tuple[float, f
     axes.axvspan(*papers, color="0.9", linewidth=0, zorder=0, label=text)
     axes.axvline(0, color="0.3", linewidth=1, linestyle="--", label="random masks")
     axes.set_yticks(np.arange(len(ours))[::-1], ours.index, fontsize=8)
+    axes.set_ylim(-0.6, len(ours) - 0.4)
     axes.set_xlabel("Fleiss' κ of the heads over seeds")
     axes.tick_params(labelsize=8)
     return legend_below(finish(figure), ncols=2)
