@@ -435,10 +435,10 @@ def test_a_scheduler_that_ends_in_the_middle_of_a_run_is_one_sentence(tmp_path):
 def test_the_smoke_chain_on_a_scheduler_with_two_workers(scheduler):
     address, outputs = scheduler
     output = run_all_py("--profile", "smoke", "--scheduler", address, outputs=outputs, status=0)
-    assert "2 workers" in output and "13 done" in output
-    assert len(list((outputs / "smoke" / "notebooks").glob("*.ipynb"))) == 13
+    assert "2 workers" in output and "14 done" in output
+    assert len(list((outputs / "smoke" / "notebooks").glob("*.ipynb"))) == 14
     again = run_all_py("--profile", "smoke", "--scheduler", address, outputs=outputs, status=0)
-    assert "All 13 jobs are done already" in again
+    assert "All 14 jobs are done already" in again
     (outputs / "smoke" / "02_magnitude_pruning" / "SST-2" / "seed_42" / "done.json").unlink()
     output = run_all_py("--profile", "smoke", "--scheduler", address, outputs=outputs, status=0)
     assert "1 done" in output, "only the job without done.json runs again"
