@@ -17,6 +17,7 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
+from distributed import Client
 from filelock import FileLock
 
 import run_all
@@ -412,8 +413,11 @@ def running_scheduler(folder):
     worker = ["worker", "--nworkers", "1", "--nthreads", "1", "--no-dashboard"]
     worker += ["--local-directory", str(folder)]
     processes += [start(*worker) for _ in range(2)]
+    address = re.search(r"tcp://127[\d.]+:\d+", file.read_text()).group()
     try:
-        yield re.search(r"tcp://127[\d.]+:\d+", file.read_text()).group(), processes[0]
+        with Client(address) as client:
+            client.wait_for_workers(2, timeout=120)
+        yield address, processes[0]
     finally:
         for process in reversed(processes):
             with suppress(ProcessLookupError):
