@@ -485,8 +485,11 @@ def test_the_same_parameters_give_the_same_bytes_with_one_worker_and_with_two(sc
     address, outputs = scheduler
     run_all_py("--profile", "smoke", "--scheduler", address, outputs=outputs, status=0)
     run_all_py("--profile", "smoke", "--jobs", "1", outputs=tmp_path, status=0)
-    two, one = contents(outputs / "smoke"), contents(tmp_path / "smoke")
+    steps = ("01_", "02_", "03_")
+    two, one = (
+        {name: content for name, content in contents(folder).items() if name.startswith(steps)}
+        for folder in (outputs / "smoke", tmp_path / "smoke")
+    )
     assert two.keys() == one.keys()
-    kinds = {Path(name).suffix for name in one}
-    assert {".npy", ".safetensors", ".json", ".csv", ".md", ".png", ".svg", ".ipynb"} <= kinds
+    assert {".npy", ".safetensors", ".json", ".csv"} <= {Path(name).suffix for name in one}
     assert [name for name in one if one[name] != two[name]] == []
