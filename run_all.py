@@ -398,7 +398,7 @@ def job_spec(
         cluster.threads,
         options.energy,
     )
-    return spec, [read.name for read in job.reads if read.name in running]
+    return spec, [name for name in job.upstream() if name in running]
 
 
 def allow_partial(job: Job, options: argparse.Namespace) -> bool:
@@ -410,7 +410,7 @@ def show_failure(console: Console, outcome: Outcome, job: Job) -> None:
     """Print the last lines of the error, and where to read the rest."""
     place = job.place
     for line in outcome.message.splitlines():
-        console.print(f"        {line}", style="red")
+        console.print(f"        {line}", style="red", soft_wrap=True)
     executed = store.executed_notebook(place.profile, place.step, place.task, place.seed)
     console.print(f"        the notebook up to the error: {executed}", soft_wrap=True)
 

@@ -34,6 +34,14 @@ class Job:
         """The values for the notebook's parameters cell."""
         return dict(self.place.parameters)
 
+    def upstream(self) -> list[str]:
+        """The names of all jobs whose results it depends on: those that it reads, and theirs."""
+        names: dict[str, None] = {}
+        for read in self.reads:
+            if read.name not in names:
+                names |= dict.fromkeys((*read.upstream(), read.name))
+        return list(names)
+
     @property
     def done(self) -> bool:
         """True if it was completed with these parameters, this code and what it reads now."""

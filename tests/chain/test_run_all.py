@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import psutil
@@ -244,6 +245,16 @@ def test_estimates_use_what_jobs_took_before(outputs):
     assert len(calls) == 1, "no probe is needed once a job of the same notebook has run"
     for name, seconds in after.items():
         assert seconds == pytest.approx(3 * work[name], abs=0.1), "all take three times as long"
+
+
+def test_a_job_waits_for_all_that_it_depends_on_and_that_runs_again():
+    jobs = plan.plan(run_all.CHAIN, "smoke", profiles.read("smoke"), {})
+    job = next(job for job in jobs if job.step == "09_task_overlap")
+    running = {"01_finetune-SST-2-seed_42", "02_magnitude_pruning-SST-2-seed_42", job.name}
+    cluster = SimpleNamespace(per_host=1, cards=0, threads=1)
+    options = run_all._parser().parse_args([])
+    _, after = run_all.job_spec(job, running, cluster, options)
+    assert after == ["01_finetune-SST-2-seed_42"], "03 is done, but what it read is made again"
 
 
 def test_the_critical_path_counts_all_jobs_that_wait():
