@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -128,10 +129,10 @@ def test_what_needs_too_long_is_skipped_and_a_fault_stops_nothing(monkeypatch):
         "peak": "measured", "a": "measured", "b": "skipped", "c": "failed", "d": "measured"
     }  # fmt: skip
     assert begun == ["the peak", "a", "c", "d"]
-    assert found["b"].reason.startswith("it needs about 1000000 s, and 9")
+    assert re.fullmatch(r"it needs about 1000000 s, and (9\d\d|1000) s are left", found["b"].reason)
     assert found["c"].reason == "RuntimeError: out of memory"
     assert 400 < given["a"] < 501, "half of the weights, half of the time"
-    assert 800 < given["d"] < 1000, "the last one may have all that is left"
+    assert 800 < given["d"] <= 1000, "the last one may have all that is left"
 
 
 def test_a_process_that_measures_too_long_is_ended(tmp_path):
