@@ -1,11 +1,16 @@
-"""Bring the reference run into the checkout: its results without weights, and its summaries.
+"""Bring what runs have made into the checkout: outputs/reference, and what the notebooks show.
 
-python -m tools.reference OUTPUTS COMMIT
-
-OUTPUTS is an outputs folder in which the profile `reference` was run, whole or in part, by a clone
-at COMMIT. The notebooks that cover all tasks and seeds are run by this checkout, on the results
-that are there. Everything but weights then goes to outputs/reference, and what the summaries show
-to notebooks/. CONTRIBUTING.md says how a run is continued from there.
+python -m tools.reference results OUTPUTS COMMIT
+    OUTPUTS is an outputs folder in which the profile `reference` was run, whole or in part, by a
+    clone at COMMIT. The notebooks that cover all tasks and seeds are run by this checkout, on the
+    results that are there. Everything but weights goes to outputs/reference, and what these
+    summaries show to notebooks/. CONTRIBUTING.md says how a run is continued from there.
+python -m tools.reference notebooks OUTPUTS
+    What 01, 02, 03 and 05 show there for one task and seed of `reference`: to notebooks/. This
+    checkout must have run them.
+python -m tools.reference summaries PROFILE
+    Pictures, tables and executed summaries of another profile's run in outputs/: to
+    outputs/reference/PROFILE.
 """
 
 import json
@@ -13,6 +18,7 @@ import os
 import shutil
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import papermill
@@ -22,37 +28,61 @@ from chain import profiles
 from lib.artefacts import store
 from lib.artefacts.files import atomic
 from lib.artefacts.fingerprint import ROOT, notebook
-from tools.refresh import show_outputs
 
 PROFILE = "reference"
-SHOWN = ("SST-2", 1337)  # whose notebooks are kept as they ran
+KEPT = ROOT / "outputs" / PROFILE
+SHOWN = ("SST-2", 1337)  # whose notebooks are shown, and kept as they ran
+ONCE = [step for step, (scope, _) in run_all.CHAIN.items() if scope == "once"]
+EACH = [step for step in run_all.CHAIN if step not in ONCE]
 
 
-def main(outputs: str, commit: str) -> int:
-    """Run the summaries, then copy; the exit status."""
+def main(what: str, *arguments: str) -> int:
+    """Do one of the three things; the exit status."""
+    {"results": results, "notebooks": notebooks, "summaries": summaries}[what](*arguments)
+    return 0
+
+
+def results(outputs: str, commit: str) -> None:
+    """Run the summaries, then copy all but weights."""
     os.environ["OUTPUTS_DIR"] = str(Path(outputs).resolve())
     os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"  # notebooks have no progress bars
-    made, kept = store.outputs() / PROFILE, ROOT / "outputs" / PROFILE
-    once = [step for step, (scope, _) in run_all.CHAIN.items() if scope == "once"]
-    each = [step for step in run_all.CHAIN if step not in once]
-    done = {step: store.places(PROFILE, step) for step in each}
-    for step in once:
+    done = {step: store.places(PROFILE, step) for step in EACH}
+    for step in ONCE:
         target = store.executed_notebook(PROFILE, step)
         target.parent.mkdir(exist_ok=True)
         folder = notebook(step).parent
         papermill.execute_notebook(notebook(step), target, cwd=folder, progress_bar=False)
         show_outputs(step, json.loads(target.read_text()))
-    shutil.copytree(made, kept, ignore=ignored, dirs_exist_ok=True)
-    for step in each:
-        copy_notebook(store.executed_notebook(PROFILE, step, *SHOWN), kept / "notebooks")
+    shutil.copytree(store.outputs() / PROFILE, KEPT, ignore=ignored, dirs_exist_ok=True)
     about = {
         "commit": commit,
         "profile": profiles.load(profiles.PARAMS / f"{PROFILE}.yaml", PROFILE),
-        "seeds done": {step: Counter(place.task for place in done[step]) for step in each},
+        "seeds done": {step: Counter(place.task for place in done[step]) for step in EACH},
     }
-    with atomic(kept / "run.json") as temporary:
+    with atomic(KEPT / "run.json") as temporary:
         temporary.write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n")
-    return 0
+
+
+def notebooks(outputs: str) -> None:
+    """Show what the notebooks of one task and seed show, and keep them as they ran."""
+    os.environ["OUTPUTS_DIR"] = str(Path(outputs).resolve())
+    executed = {step: store.executed_notebook(PROFILE, step, *SHOWN) for step in EACH}
+    for step, path in executed.items():
+        show_outputs(step, json.loads(path.read_text()))
+    copy_notebooks(executed.values(), KEPT / "notebooks")
+
+
+def summaries(profile: str) -> None:
+    """Copy what a run has shown: pictures, tables, and the notebooks that cover all tasks."""
+    made, kept = store.outputs() / profile, KEPT / profile
+    shutil.rmtree(kept, ignore_errors=True)
+    for pattern in ("figures/*.png", "tables/*.csv", "tables/*.md"):
+        for file in made.glob(pattern):
+            (kept / file.parent.name).mkdir(parents=True, exist_ok=True)
+            for path in (file, file.with_name(f"{file.name}.json")):
+                shutil.copy(path, kept / file.parent.name)
+    executed = (store.executed_notebook(profile, step) for step in ONCE)
+    copy_notebooks((path for path in executed if path.exists()), kept / "notebooks")
 
 
 def ignored(folder: str, names: list[str]) -> set[str]:
@@ -63,14 +93,39 @@ def ignored(folder: str, names: list[str]) -> set[str]:
     return shutil.ignore_patterns(*filter(None, patterns), "*.ipynb")(folder, names)
 
 
-def copy_notebook(executed: Path, folder: Path) -> None:
-    """Copy an executed notebook without the paths of the machine that it ran on."""
-    if executed.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        content = json.loads(executed.read_text())
+def copy_notebooks(executed: Iterable[Path], folder: Path) -> None:
+    """Copy executed notebooks without the paths of the machine that they ran on."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in executed:
+        content = json.loads(path.read_text())
         content["metadata"].pop("papermill", None)
-        text = json.dumps(content, indent=1, ensure_ascii=False)
-        (folder / executed.name).write_text(text.replace(f"{ROOT}/", "") + "\n")
+        content_text = json.dumps(content, indent=1, ensure_ascii=False)
+        (folder / path.name).write_text(content_text.replace(f"{ROOT}/", "") + "\n")
+
+
+def show_outputs(step: str, executed: dict) -> None:
+    """Give a notebook's code cells the outputs of its executed copy.
+
+    Raises ValueError if the copy ran other code: its outputs would not be those of these cells.
+    """
+    stored = json.loads(notebook(step).read_text())
+    ran = [cell for cell in executed["cells"] if "injected-parameters" not in tags(cell)]
+    if [text(cell) for cell in ran] != [text(cell) for cell in stored["cells"]]:
+        raise ValueError(f"{step}: it ran with other cells; run it with this checkout")
+    for cell, done in zip(stored["cells"], ran, strict=True):
+        if cell["cell_type"] == "code":
+            cell["outputs"], cell["execution_count"] = done["outputs"], done["execution_count"]
+    notebook(step).write_text(json.dumps(stored, indent=1, ensure_ascii=False) + "\n")
+
+
+def text(cell: dict) -> str:
+    """A cell's source, which a file has as lines."""
+    return "".join(cell["source"])
+
+
+def tags(cell: dict) -> list[str]:
+    """A cell's tags."""
+    return cell["metadata"].get("tags", [])
 
 
 if __name__ == "__main__":

@@ -75,6 +75,13 @@ class FineTuned:
         with gates.masked(self.model, mask):
             return self.rescore(train.predict(self.model, self.dev), stsb_score)
 
+    def size_of(self, mask: Mask | WeightMask) -> float:
+        """The share of the encoder's prunable weights that a mask keeps, from 0 to 1 (Table 2)."""
+        if isinstance(mask, WeightMask):
+            return mask.share
+        config = self.model.encoder.config
+        return mask.share_of_weights(config.hidden_size, config.intermediate_size)
+
     def measure(
         self,
         mask: Mask,
