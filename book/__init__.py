@@ -3,7 +3,7 @@
     build      writes the book's source from what has run, and lets Sphinx make the site of it
     notebooks  which copy of a notebook is shown, and how it becomes a page
     explorer   the data and the charts of the page explorer.md
-    pages/     the pages that are written here: the first one, the glossary, the explorer
+    pages/     the pages that are written here: the first one, the explorer
     static/    the explorer's controls, and what the site adds to the theme's style
     conf.py    Sphinx's settings
 

@@ -110,7 +110,7 @@ def _contents(source: Path, parts: dict[str, dict[str, Path]]) -> str:
     captions = {"notebooks": "The notebooks", **OTHER_RUNS}
     trees = {captions[part]: [f"{part}/{step}" for step in found] for part, found in parts.items()}
     documents = [f"docs/{path.stem}" for path in sorted((source / "docs").glob("*.md"))]
-    trees = {"Start": ["explorer", "glossary"], **trees}
+    trees = {"Start": ["explorer"], **trees}
     trees["The project"] = [*(Path(name).stem for name in ABOUT), *documents]
     lines = []
     for caption, pages in trees.items():
