@@ -24,7 +24,7 @@ from chain.changes import choose
 from chain.check import check_encoder
 from chain.cluster import Cluster, ClusterLostError
 from chain.display import Display
-from chain.execute import JobSpec, Outcome
+from chain.execute import FOLDERS, JobSpec, Outcome
 from chain.plan import Job, parameter_names, plan, select
 from chain.profiles import ConfigError, Profile
 from lib.artefacts import store
@@ -65,14 +65,21 @@ CHAIN = {
 }
 # 00_start_here is not in the chain: it reads nothing, so it is the same page in every profile.
 
+# Ctrl-C; what a batch system such as Slurm sends when the time is up
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+
 FIRST_FIGURE = ROOT / "outputs" / "reference" / "published" / "figures" / "figure_01_MNLI.png"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Return the exit status: 0, 1 if the run failed, 2 for a mistake in the settings."""
+    """Return the exit status: 0, 1 if the run failed, 2 for a mistake in the settings.
+
+    It is 130 after Ctrl-C and 143 after SIGTERM, as shells have it.
+    """
     options = _parser().parse_args(arguments)
     console = _console()
-    signal.signal(signal.SIGINT, _interrupted)
+    for number in STOPPING:
+        signal.signal(number, _stop)
     try:
         return run(options, console)
     except (ConfigError, LookupError) as mistake:
@@ -81,13 +88,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ClusterLostError, OSError) as fault:
         _console(stderr=True).print(_sentence(fault), style="red", soft_wrap=True)
         return 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         console.print(
             "Stopped. Finished work is kept; the same command continues from there.", style="yellow"
         )
-        return 130
+        return 128 + (stop.args[0] if stop.args else signal.SIGINT)
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        _ignore_stopping()
 
 
 def _console(**options) -> Console:
@@ -102,10 +109,15 @@ def _sentence(fault: Exception) -> str:
     return str(fault)
 
 
-def _interrupted(*_) -> None:
-    """Stop at the first Ctrl-C; what follows takes a few seconds, and another must not break it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    raise KeyboardInterrupt
+def _stop(number: int, _) -> None:
+    """Stop at the first signal; what follows takes a few seconds, and another must not break it."""
+    _ignore_stopping()
+    raise KeyboardInterrupt(number)
+
+
+def _ignore_stopping() -> None:
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -162,7 +174,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     """Plan, then execute what is not done yet."""
     if options.book:
         build.require()  # before hours of work, not after
-    for variable in ("GLUE_DIR", "MASKS_DIR", "OUTPUTS_DIR", "ALL_TICKETS_CACHE"):
+    for variable in FOLDERS:
         if os.environ.get(variable):  # absolute, since kernels run in another folder
             try:
                 os.environ[variable] = profiles.absolute(os.environ[variable])
@@ -363,7 +375,6 @@ def execute(
         console.print(
             f"{total['kWh']} kWh, {total['g CO2eq']} g CO2eq ({total['energy is']}); see "
             "tables/energy",
-            highlight=False,
         )
     return summary(console, outcomes)
 
@@ -397,6 +408,7 @@ def job_spec(
         allow_partial(job, options),
         cluster.threads,
         options.energy,
+        {name: os.environ[name] for name in FOLDERS if os.environ.get(name)},
     )
     return spec, [name for name in job.upstream() if name in running]
 

@@ -9,6 +9,8 @@ from chain import energy, warm
 from lib.artefacts.fingerprint import ROOT
 
 TOPIC = "all-tickets"  # the dask topic under which workers report what they begin
+# Variables with folders. A job has them as run_all has them, on whichever machine it runs.
+FOLDERS = ("GLUE_DIR", "MASKS_DIR", "OUTPUTS_DIR", "ALL_TICKETS_CACHE")
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class JobSpec:
     source, target: the notebook and its executed copy, absolute paths. jobs: the most jobs that
     share this machine. allow_partial: run even if some of what it reads has failed. threads: of the
     kernel; None for its share of the cores. country: measure energy, with the emissions of this
-    country's electricity.
+    country's electricity. folders: {variable: absolute path}, of `FOLDERS`.
     """
 
     name: str
@@ -45,6 +47,7 @@ class JobSpec:
     allow_partial: bool = False
     threads: int | None = None
     country: str | None = None
+    folders: dict = field(default_factory=dict)
 
 
 def execute(spec: JobSpec, upstream: list[Outcome]) -> Outcome:
@@ -106,9 +109,11 @@ def _environment(spec: JobSpec) -> None:
 
     # dask's settings for its workers: they return memory to the system after each freed tensor, and
     # hold MKL to one thread
-    for variable in ("MALLOC_TRIM_THRESHOLD_", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    threads = ("MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    for variable in ("MALLOC_TRIM_THRESHOLD_", *threads, *FOLDERS):
         os.environ.pop(variable, None)
-    os.environ.update(process_environment(spec.jobs, spec.threads), TOKENIZERS_PARALLELISM="false")
+    ours = process_environment(spec.jobs, spec.threads) | spec.folders
+    os.environ.update(ours, TOKENIZERS_PARALLELISM="false")
     name = str(get_worker().name)
     if (
         spec.cards and name.isdigit()

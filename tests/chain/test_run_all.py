@@ -1,7 +1,6 @@
-"""Jobs on workers: failures, killed processes, the order of jobs, estimates, and run_all itself."""
+"""run_all itself: mistakes, stops, estimates, what it shows."""
 
 import gzip
-import json
 import os
 import re
 import resource
@@ -9,147 +8,23 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from io import StringIO
-from pathlib import Path
 from types import SimpleNamespace
 
-import nbformat
 import psutil
 import pytest
-from distributed import Client
 from filelock import FileLock
 
 import run_all
 from chain import estimate, plan, probe, profiles
-from chain.cluster import Cluster, ClusterLostError
+from chain.cluster import Cluster
 from chain.display import Display
-from chain.execute import JobSpec, Outcome
+from chain.execute import Outcome
 from chain.probe import Speed
 from lib.artefacts.fingerprint import ROOT
 from lib.artefacts.store import Place
-
-KILL_ONCE = """
-import os, pathlib, signal, ipykernel, psutil
-killed_before = pathlib.Path("{mark}")
-if not killed_before.exists():
-    killed_before.touch()
-    os.kill({victim}, signal.SIGKILL)
-"""
-# The parent of a warm kernel is the nursery. Nursery and workers are children of one process.
-WORKER = """next(
-        process.pid
-        for process in psutil.Process(os.getppid()).parent().children()
-        if "spawn_main" in " ".join(process.cmdline())
-    )"""
-
-
-def one_cell_notebook(folder, name, source):
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
-    nbformat.write(notebook, folder / f"{name}.ipynb")
-    return JobSpec(
-        name, str(folder / f"{name}.ipynb"), str(folder / "done" / f"{name}.ipynb"), {}, 2
-    )
-
-
-def run(specs, workers=2):
-    begun = []
-    with Cluster(None, workers, 1) as cluster:
-        outcomes = {outcome.name: outcome for outcome in cluster.run(specs, begun.append)}
-        time.sleep(0.5)  # events of begun jobs may arrive later than results
-    return outcomes, begun
-
-
-def test_a_failure_stops_only_the_jobs_that_read_it(tmp_path):
-    outcomes, begun = run(
-        [
-            (one_cell_notebook(tmp_path, "good", "print(1)"), []),
-            (one_cell_notebook(tmp_path, "bad", "a = 1\nraise ValueError('this went wrong')"), []),
-            (one_cell_notebook(tmp_path, "after-good", "1"), ["good"]),
-            (one_cell_notebook(tmp_path, "after-bad", "1"), ["good", "bad"]),
-        ]
-    )
-    states = {name: outcome.state for name, outcome in outcomes.items()}
-    assert states == {"good": "done", "bad": "failed", "after-good": "done", "after-bad": "skipped"}
-    assert outcomes["bad"].message == "ValueError: this went wrong"
-    assert "bad" in outcomes["after-bad"].message and "after-bad" not in begun
-    assert "this went wrong" in (tmp_path / "done" / "bad.ipynb").read_text(), (
-        "the executed copy must show where the notebook failed"
-    )
-
-
-def test_the_first_job_in_the_list_that_is_ready_runs_next(tmp_path):
-    first, last, after = (
-        one_cell_notebook(tmp_path, name, "1") for name in ("first", "last", "after")
-    )
-    _, begun = run([(first, []), (after, ["first"]), (last, [])], workers=1)
-    assert begun == ["first", "after", "last"]
-
-
-def test_jobs_that_become_ready_together_run_at_the_same_time(tmp_path):
-    wait_for_other = f"""
-import pathlib, time
-own, other = (pathlib.Path({str(tmp_path)!r}) / name for name in {{names}})
-own.touch()
-deadline = time.monotonic() + 30
-while not other.exists():
-    assert time.monotonic() < deadline, "the other job does not run"
-    time.sleep(0.1)
-"""
-    left, right = (
-        one_cell_notebook(tmp_path, "-".join(names), wait_for_other.format(names=tuple(names)))
-        for names in ("ab", "ba")
-    )
-    start = one_cell_notebook(tmp_path, "start", "1")
-    outcomes, _ = run([(start, []), (left, ["start"]), (right, ["start"])])
-    assert {outcome.state for outcome in outcomes.values()} == {"done"}, outcomes
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has warm kernels")
-def test_a_job_whose_kernel_or_worker_dies_is_tried_once_more(tmp_path):
-    sources = {
-        "kernel": KILL_ONCE.format(mark=tmp_path / "kernel", victim="os.getpid()"),
-        "worker": KILL_ONCE.format(mark=tmp_path / "worker", victim=WORKER),
-    }
-    specs = [(one_cell_notebook(tmp_path, name, source), []) for name, source in sources.items()]
-    outcomes, _ = run(specs, workers=1)
-    assert [outcome.state for outcome in outcomes.values()] == ["done", "done"], outcomes
-    kill_always = KILL_ONCE.format(mark=tmp_path / "never" / "there", victim=WORKER)
-    kill_always = kill_always.replace("killed_before.touch()", "")
-    outcomes, _ = run([(one_cell_notebook(tmp_path, "always", kill_always), [])], workers=1)
-    assert outcomes["always"].state == "failed" and "died twice" in outcomes["always"].message
-
-
-SHOW_A_FIGURE = """
-import sys
-import matplotlib.pyplot as plt
-import psutil
-forked = any(word.endswith("nursery.py") for word in psutil.Process().parent().cmdline())
-assert forked or sys.platform != "linux", "the kernel was started cold"
-figure, axes = plt.subplots()
-print(sys.path)
-installed = next(number for number, folder in enumerate(sys.path) if "site-packages" in folder)
-assert "{root}" in sys.path[:installed], "an installed checkout would be imported instead"
-"""
-
-
-def test_figures_are_shown_and_only_this_checkout_is_on_the_path(tmp_path):
-    spec = one_cell_notebook(tmp_path, "figure", SHOW_A_FIGURE.format(root=ROOT))
-    outcomes, _ = run([(spec, [])], workers=1)
-    assert outcomes["figure"].state == "done", outcomes["figure"].message
-    executed = (tmp_path / "done" / "figure.ipynb").read_text()
-    assert "image/png" in executed and str(ROOT / "chain") not in executed
-
-
-def run_all_py(*arguments, outputs, status, **variables):
-    """Run run_all.py, check its exit status, and return what it printed."""
-    ours = {"OUTPUTS_DIR": str(outputs), "COLUMNS": "200"}
-    environment = {k: v for k, v in os.environ.items() if k != "MASKS_DIR"} | ours | variables
-    command = [sys.executable, str(ROOT / "run_all.py"), *arguments]
-    ended = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
-    assert ended.returncode == status, ended.stdout + ended.stderr
-    return ended.stdout + ended.stderr
+from tests.chain.helpers import processes_writing_to, run_all_py
 
 
 def test_a_mistake_is_reported_before_any_notebook_runs(tmp_path):
@@ -314,38 +189,24 @@ def test_a_killed_run_leaves_no_process_and_no_lock_behind(tmp_path):
         pass
 
 
-def test_ctrl_c_twice_ends_in_one_sentence_and_leaves_no_process_behind(tmp_path):
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stop_ends_in_one_sentence_and_leaves_no_process_behind(tmp_path, number, status):
     command = [sys.executable, str(ROOT / "run_all.py"), "--profile", "smoke", "--seeds", "1"]
     both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     environment = os.environ | {"OUTPUTS_DIR": str(tmp_path)}
-    # a session of its own, whose processes all get the signal, as they do from a terminal
+    # a session of its own: all its processes get the signal, as from a terminal or from Slurm
     process = subprocess.Popen(command, **both, env=environment, start_new_session=True)
     assert any(line.startswith("profile smoke") for line in process.stdout)
     for _ in range(2):
-        os.killpg(process.pid, signal.SIGINT)
+        os.killpg(process.pid, number)
         time.sleep(0.5)
     output = process.stdout.read()
-    assert process.wait() == 130 and "Traceback" not in output
+    assert process.wait() == status and "Traceback" not in output
     assert output.strip().splitlines()[-1].startswith("Stopped. Finished work is kept")
     deadline = time.monotonic() + 30
     while (left := processes_writing_to(tmp_path)) and time.monotonic() < deadline:
         time.sleep(0.5)
     assert not left
-
-
-def processes_writing_to(outputs):
-    """List the command lines of running processes that write to this outputs folder."""
-    command_lines = []
-    for process in psutil.process_iter():
-        try:
-            if (
-                process.environ().get("OUTPUTS_DIR") == str(outputs)
-                and process.status() != psutil.STATUS_ZOMBIE
-            ):
-                command_lines.append(process.cmdline())
-        except psutil.Error:
-            continue
-    return command_lines
 
 
 @pytest.mark.parametrize("address", ["tls://127.0.0.1:9", "ucx://127.0.0.1:9", "nowhere", ""])
@@ -395,113 +256,3 @@ def test_outputs_that_cannot_be_written_to_stop_the_run_before_it_begins(tmp_pat
     )
     assert ended.returncode == 2 and "cannot be written to" in ended.stderr, ended.stderr
     assert "OUTPUTS_DIR" in ended.stderr and ended.stderr.count("\n") == 1
-
-
-@pytest.fixture(scope="module")
-def scheduler(tmp_path_factory):
-    """(address of a dask scheduler with two workers on loopback, their outputs folder)."""
-    folder = tmp_path_factory.mktemp("dask")
-    with running_scheduler(folder) as (address, _):
-        yield address, folder / "outputs"
-
-
-@contextmanager
-def running_scheduler(folder):
-    """Start a scheduler and two workers with dask's command-line tools: (address, process)."""
-    dask = [sys.executable, "-m", "dask"]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
-    environment = os.environ | {"OUTPUTS_DIR": str(folder / "outputs")}
-    file = folder / "scheduler.json"
-
-    def start(*arguments):
-        command = [*dask, *arguments, "--scheduler-file", str(file)]
-        return subprocess.Popen(command, env=environment, **quiet)
-
-    processes = [start("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")]
-    while not file.exists():
-        assert processes[0].poll() is None
-        time.sleep(0.1)
-    worker = ["worker", "--nworkers", "1", "--nthreads", "1", "--no-dashboard"]
-    worker += ["--local-directory", str(folder)]
-    processes += [start(*worker) for _ in range(2)]
-    address = re.search(r"tcp://127[\d.]+:\d+", file.read_text()).group()
-    try:
-        with Client(address) as client:
-            client.wait_for_workers(2, timeout=120)
-        yield address, processes[0]
-    finally:
-        for process in reversed(processes):
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGTERM)
-            process.wait(20)
-
-
-def test_a_scheduler_that_ends_in_the_middle_of_a_run_is_one_sentence(tmp_path):
-    spec = one_cell_notebook(tmp_path, "waits", "import time; time.sleep(600)")
-    with running_scheduler(tmp_path) as (address, process):
-        with (
-            pytest.raises(ClusterLostError, match=f"scheduler at {address} has ended; finished"),
-            Cluster(address, None, 1) as cluster,
-        ):
-            list(cluster.run([(spec, [])], lambda name: os.killpg(process.pid, signal.SIGKILL)))
-        process.wait()
-
-
-def test_the_smoke_chain_on_a_scheduler_with_two_workers(scheduler):
-    address, outputs = scheduler
-    output = run_all_py("--profile", "smoke", "--scheduler", address, outputs=outputs, status=0)
-    assert "2 workers" in output and "14 done" in output
-    assert len(list((outputs / "smoke" / "notebooks").glob("*.ipynb"))) == 14
-    again = run_all_py("--profile", "smoke", "--scheduler", address, outputs=outputs, status=0)
-    assert "All 14 jobs are done already" in again
-    (outputs / "smoke" / "02_magnitude_pruning" / "SST-2" / "seed_42" / "done.json").unlink()
-    output = run_all_py("--profile", "smoke", "--scheduler", address, outputs=outputs, status=0)
-    assert "1 done" in output, "only the job without done.json runs again"
-    place = outputs / "smoke" / "02_magnitude_pruning" / "SST-2" / "seed_42"
-    result = place / "weight_mask.safetensors"  # the only artefact here that is made from another
-    before = result.read_bytes()
-    result.write_bytes(before[:-10])
-    (outputs / "smoke" / "run_all" / "seconds.json").write_text("[]")
-    output = run_all_py("--profile", "smoke", "--scheduler", address, outputs=outputs, status=0)
-    assert "damaged, so made again by 02_magnitude_pruning-SST-2-seed_42" in output
-    assert "1 done" in output and result.read_bytes() == before
-    assert (place / "damaged" / result.name).read_bytes() == before[:-10]
-
-
-def contents(folder):
-    """{path: what must be the same in two runs}, without run_all's notes on how long jobs took.
-
-    Of an executed notebook its code and outputs, of a provenance all but times and durations.
-    """
-    found = {}
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.is_dir() or name in (".lock", "run_all/seconds.json", "run_all/seconds.json.json"):
-            continue
-        if "damaged" in path.parts:  # what another test has damaged
-            continue
-        if path.suffix == ".ipynb":
-            cells = json.loads(path.read_text())["cells"]
-            found[name] = [(cell["source"], cell.get("outputs")) for cell in cells]
-        elif path.with_suffix("").suffix and path.suffix == ".json":
-            record = json.loads(path.read_text())
-            assert {"seconds", "written"} <= record.keys(), name
-            times = ("seconds", "written", "modified_ns")
-            found[name] = {k: v for k, v in record.items() if k not in times}
-        else:
-            found[name] = path.read_bytes()
-    return found
-
-
-def test_the_same_parameters_give_the_same_bytes_with_one_worker_and_with_two(scheduler, tmp_path):
-    address, outputs = scheduler
-    run_all_py("--profile", "smoke", "--scheduler", address, outputs=outputs, status=0)
-    run_all_py("--profile", "smoke", "--jobs", "1", outputs=tmp_path, status=0)
-    steps = ("01_", "02_", "03_")
-    two, one = (
-        {name: content for name, content in contents(folder).items() if name.startswith(steps)}
-        for folder in (outputs / "smoke", tmp_path / "smoke")
-    )
-    assert two.keys() == one.keys()
-    assert {".npy", ".safetensors", ".json", ".csv"} <= {Path(name).suffix for name in one}
-    assert [name for name in one if one[name] != two[name]] == []

@@ -1,0 +1,44 @@
+"""What the tests of the chain share: notebooks of one cell, and run_all in a process of its own."""
+
+import os
+import subprocess
+import sys
+
+import nbformat
+import psutil
+
+from chain.execute import JobSpec
+from lib.artefacts.fingerprint import ROOT
+
+
+def one_cell_notebook(folder, name, source):
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+    nbformat.write(notebook, folder / f"{name}.ipynb")
+    return JobSpec(
+        name, str(folder / f"{name}.ipynb"), str(folder / "done" / f"{name}.ipynb"), {}, 2
+    )
+
+
+def run_all_py(*arguments, outputs, status, **variables):
+    """Run run_all.py, check its exit status, and return what it printed."""
+    ours = {"OUTPUTS_DIR": str(outputs), "COLUMNS": "200"}
+    environment = {k: v for k, v in os.environ.items() if k != "MASKS_DIR"} | ours | variables
+    command = [sys.executable, str(ROOT / "run_all.py"), *arguments]
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+    assert ended.returncode == status, ended.stdout + ended.stderr
+    return ended.stdout + ended.stderr
+
+
+def processes_writing_to(outputs):
+    """List the command lines of running processes that write to this outputs folder."""
+    command_lines = []
+    for process in psutil.process_iter():
+        try:
+            if (
+                process.environ().get("OUTPUTS_DIR") == str(outputs)
+                and process.status() != psutil.STATUS_ZOMBIE
+            ):
+                command_lines.append(process.cmdline())
+        except psutil.Error:
+            continue
+    return command_lines
