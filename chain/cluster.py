@@ -69,7 +69,7 @@ class Cluster:
     def _start(self, starting: ExitStack) -> None:
         nursery = warm.start(**process_environment(self.per_host, self.threads))
         starting.callback(warm.stop, nursery)
-        with _interrupts_blocked():
+        with _signals_blocked():
             local = LocalCluster(
                 n_workers=self.workers,
                 threads_per_worker=1,
@@ -156,13 +156,13 @@ class Cluster:
 
 
 @contextmanager
-def _interrupts_blocked() -> Generator[None]:
-    """Start processes that never see Ctrl-C, which reaches every process of the terminal.
+def _signals_blocked() -> Generator[None]:
+    """Start processes that never see Ctrl-C, nor SIGTERM: both can reach a whole process group.
 
-    They inherit the blocked signal; this process gets it at the end of the block.
+    They inherit the blocked signals; this process gets them at the end of the block, and ends them.
     """
     resource_tracker.ensure_running()  # later, this would end the block for what starts after it
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])
     try:
         yield
     finally:

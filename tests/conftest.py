@@ -19,6 +19,7 @@ GLUE = Path(__file__).resolve().parents[2] / "shared" / "glue"
 # as long.
 torch.set_num_threads(1)
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.pop("GLUE_DIR", None)  # a test takes its rows from where it says
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 
 import nbformat
 import psutil
@@ -29,7 +30,15 @@ def run_all_py(*arguments, outputs, status, **variables):
     return ended.stdout + ended.stderr
 
 
-def processes_writing_to(outputs):
+def wait_until_nothing_writes_to(outputs, seconds=30):
+    """Fail if a process is left after this time that has this outputs folder in its environment."""
+    deadline = time.monotonic() + seconds
+    while (left := _processes_writing_to(outputs)) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert not left
+
+
+def _processes_writing_to(outputs):
     """List the command lines of running processes that write to this outputs folder."""
     command_lines = []
     for process in psutil.process_iter():

@@ -18,7 +18,7 @@ from distributed import Client
 from chain.cluster import Cluster, ClusterLostError
 from chain.execute import FOLDERS
 from lib.artefacts.fingerprint import ROOT
-from tests.chain.helpers import one_cell_notebook, run_all_py
+from tests.chain.helpers import one_cell_notebook, run_all_py, wait_until_nothing_writes_to
 
 KILL_ONCE = """
 import os, pathlib, signal, ipykernel, psutil
@@ -144,17 +144,19 @@ def running_scheduler(folder):
     file = folder / "scheduler.json"
     processes = []
 
-    def start(*arguments):
+    def start(*arguments, **variables):
         (own := folder / f"machine_{len(processes)}").mkdir()
         command = [sys.executable, "-m", "dask", *arguments, "--scheduler-file", str(file)]
-        processes.append(subprocess.Popen(command, env=environment, cwd=own, **quiet))
+        own_environment = environment | variables
+        processes.append(subprocess.Popen(command, env=own_environment, cwd=own, **quiet))
 
     start("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
     while not file.exists():
         assert processes[0].poll() is None
         time.sleep(0.1)
-    for _ in range(2):
-        start("worker", "--nworkers", "1", "--nthreads", "1", "--no-dashboard")
+    worker = ("worker", "--nworkers", "1", "--nthreads", "1", "--no-dashboard")
+    for card in "01":
+        start(*worker, "--resources", "GPU=1", CUDA_VISIBLE_DEVICES=card)
     address = re.search(r"tcp://127[\d.]+:\d+", file.read_text()).group()
     try:
         with Client(address) as client:
@@ -208,6 +210,60 @@ def worker_of(kernel, processes):
     """The process of `running_scheduler` whose worker runs this kernel."""
     above = {parent.pid for parent in psutil.Process(int(kernel)).parents()}
     return next(process for process in processes if process.pid in above)
+
+
+def test_each_job_has_the_card_of_its_worker(scheduler, tmp_path):
+    wait_for_both = f"""
+import os, pathlib, time
+folder = pathlib.Path({str(tmp_path)!r})
+(folder / ("card " + os.environ["CUDA_VISIBLE_DEVICES"])).touch()
+deadline = time.monotonic() + 30
+while len(list(folder.glob("card *"))) < 2:
+    assert time.monotonic() < deadline, "the other job does not run, or has the same card"
+    time.sleep(0.1)
+"""
+    specs = [(one_cell_notebook(tmp_path, name, wait_for_both), []) for name in ("one", "other")]
+    with Cluster(scheduler[0], None, 1) as cluster:
+        outcomes = list(cluster.run(specs, lambda _: None))
+        assert cluster.needs_card
+    assert {outcome.state for outcome in outcomes} == {"done"}, outcomes
+    assert {path.name for path in tmp_path.glob("card *")} == {"card 0", "card 1"}
+
+
+@pytest.mark.parametrize("ended_by", ["itself", "SIGTERM"])
+def test_the_job_script_for_slurm(tmp_path, ended_by):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "srun").write_text('#!/bin/sh\nexec "$@"\n')  # one node, one task
+    (tmp_path / "bin" / "srun").chmod(0o755)
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    (tmp_path / "run_all.py").symlink_to(ROOT / "run_all.py")
+    environment = os.environ | {
+        "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
+        "OUTPUTS_DIR": str(tmp_path / "outputs"),
+        "SLURM_SUBMIT_DIR": str(tmp_path),
+        "SLURM_JOB_ID": "1",
+        "SLURM_CPUS_PER_TASK": "2",
+        "SLURM_NTASKS": "1",
+    }
+    options = ["--profile", "smoke", "--only", "01", "--tasks", "SST-2", "--seeds", "1"]
+    process = subprocess.Popen(
+        ["bash", str(ROOT / "docs" / "slurm.sh"), *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=environment,
+    )
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if ended_by == "SIGTERM" and line.startswith("begins"):
+            process.terminate()
+    ended = process.wait()
+    assert (ended, lines[-1].strip()[:7]) == {
+        "itself": (0, "1 done"), "SIGTERM": (143, "Stopped")
+    }[ended_by]  # fmt: skip
+    wait_until_nothing_writes_to(tmp_path / "outputs")
+    assert not list(tmp_path.glob(".dask*"))
 
 
 def test_the_smoke_chain_on_a_scheduler_with_two_workers(scheduler):

@@ -24,7 +24,7 @@ from chain.execute import Outcome
 from chain.probe import Speed
 from lib.artefacts.fingerprint import ROOT
 from lib.artefacts.store import Place
-from tests.chain.helpers import processes_writing_to, run_all_py
+from tests.chain.helpers import run_all_py, wait_until_nothing_writes_to
 
 
 def test_a_mistake_is_reported_before_any_notebook_runs(tmp_path):
@@ -181,10 +181,7 @@ def test_a_killed_run_leaves_no_process_and_no_lock_behind(tmp_path):
     time.sleep(2)
     process.kill()
     process.wait()
-    deadline = time.monotonic() + 30
-    while (left := processes_writing_to(tmp_path)) and time.monotonic() < deadline:
-        time.sleep(0.5)
-    assert not left
+    wait_until_nothing_writes_to(tmp_path)
     with FileLock(tmp_path / "smoke" / ".lock", timeout=0):
         pass
 
@@ -203,10 +200,7 @@ def test_a_stop_ends_in_one_sentence_and_leaves_no_process_behind(tmp_path, numb
     output = process.stdout.read()
     assert process.wait() == status and "Traceback" not in output
     assert output.strip().splitlines()[-1].startswith("Stopped. Finished work is kept")
-    deadline = time.monotonic() + 30
-    while (left := processes_writing_to(tmp_path)) and time.monotonic() < deadline:
-        time.sleep(0.5)
-    assert not left
+    wait_until_nothing_writes_to(tmp_path)
 
 
 @pytest.mark.parametrize("address", ["tls://127.0.0.1:9", "ucx://127.0.0.1:9", "nowhere", ""])
