@@ -193,7 +193,7 @@ def correlations(tables: Mapping[str, pd.DataFrame]) -> Figure:
         axes.axvline(0, color="0.3", linestyle="--", linewidth=1)
         axes.set_title(f"{kind} attention", fontsize=9)
         axes.set_yticks(heights, table.index, fontsize=8)
-        axes.set(xlabel="correlation over heads")
+        axes.set(xlabel="correlation over heads", ylim=(-0.6, rows - 0.4))
     return legend_below(finish(figure), ncols=3)
 
 
