@@ -22,12 +22,12 @@ test: .venv/installed-test  ## install, then lint, layers, types, unit tests, th
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/ty check
-	$(BIN)/python -m pytest -q -rs -n auto --dist loadfile
+	$(BIN)/python -m pytest -q -rs -n auto --dist worksteal
 	$(BIN)/python run_all.py --profile smoke --force
 	$(BIN)/python -m pytest -q -n auto --dist loadfile --nbval-lax notebooks
 
 unit: .venv/installed-test  ## the unit tests alone
-	$(BIN)/python -m pytest -q -rs -n auto --dist loadfile
+	$(BIN)/python -m pytest -q -rs -n auto --dist worksteal
 
 wheels: .venv/installed-test  ## show that every dependency has a wheel for each Python and system
 	$(BIN)/python tools/wheels.py

@@ -10,7 +10,7 @@ computed again.
 import ast
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -108,17 +108,17 @@ def imported(sources: Iterable[str]) -> list[str]:
     return sorted(seen)
 
 
-def _imports(source: str) -> Iterator[str]:
+@cache  # a plan asks for the same few sources thousands of times
+def _imports(source: str) -> list[str]:
+    found = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "lib":
             submodules = [f"{node.module}.{alias.name}" for alias in node.names]
-            yield from [name for name in submodules if _file(name).exists()] or [node.module]
+            found += [name for name in submodules if _file(name).exists()] or [node.module]
         elif isinstance(node, ast.Import):
-            yield from (
-                alias.name
-                for alias in node.names
-                if alias.name.startswith("lib.") and _file(alias.name).exists()
-            )
+            names = [alias.name for alias in node.names if alias.name.startswith("lib.")]
+            found += [name for name in names if _file(name).exists()]
+    return found
 
 
 def _file(module: str) -> Path:
