@@ -24,8 +24,8 @@ def measured(country: str | None, jobs: int, cards: int) -> Generator[dict[str, 
     """Measure what runs in the block; the dict has the results afterwards.
 
     They are kwh, kg_co2eq, the share of the machine's processor time, country, and how: COUNTED or
-    ESTIMATED. It stays empty without a
-    country, if the block fails, or if codecarbon does: a measurement must not cost a job.
+    ESTIMATED. It stays empty without a country, if the block fails, or if codecarbon does: a
+    measurement must not cost a job.
     jobs, cards: how many jobs share this machine at most, and its number of CUDA cards
     """
     used: dict[str, Any] = {}
