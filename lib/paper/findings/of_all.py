@@ -1,6 +1,6 @@
 """The findings of notebooks 04 and 06 to 09, which look at all tasks and seeds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 
 import numpy as np
 import pandas as pd
@@ -45,7 +45,8 @@ def survivors(kept: Mapping[str, np.ndarray], supers: pd.DataFrame) -> Finding:
     if lowest > len(shares) / 2:
         place = "pruning spares the earlier and middle layers here too"
     else:
-        place = "the paper's preference for earlier and middle layers does not show in most tasks"
+        place = "the paper's preference for earlier and middle layers does not show "
+        place += _on_most(shares)
     if not len(asked):
         return Finding(run, paper, f"{place}; one seed cannot say what survives every seed.")
     if more == len(asked):
@@ -103,21 +104,25 @@ def tickets(table: pd.DataFrame, tasks: Sequence[str]) -> Finding:
     else:
         leaning = ours["good"] - ours["bad"]
         so = (
-            "this run cannot tell: on most tasks the interval over seeds includes both 0 and more "
-            f"than 5 points. The means put bad {abs(leaning):.0%} of the gap "
+            f"this run cannot tell: {_on_most(counted)} the interval over seeds includes both 0 "
+            f"and more than 5 points. The means put bad {abs(leaning):.0%} of the gap "
             f"{'behind' if leaning > 0 else 'ahead of'} good"
         )
     if len(random["behind"]) > half:
         far = sum(_lead(table, "random", task)[0] > ON_A_PAR for task in random["behind"])
-        so += f". Good beats random on most tasks, by more than 5 points on {far}"
+        so += f". Good beats random {_on_most(counted)}, by more than 5 points on {far}"
         so += (
             ", which contradicts the paper"
             if far > half
             else "; so whether the paper's “on a par” holds is open"
         )
     elif len(random["par"]) + len(random["ahead"]) > half:
-        so += ". Random is as good as good on most tasks, as in the paper"
+        so += f". Random is as good as good {_on_most(counted)}, as in the paper"
     return Finding(run, paper, f"{so}.")
+
+
+def _on_most(tasks: Sized) -> str:
+    return "on the one task" if len(tasks) == 1 else "on most tasks"
 
 
 def _retrained(table: pd.DataFrame, kind: str, task: str) -> pd.Series:
@@ -201,9 +206,9 @@ def stability(table: pd.DataFrame) -> Finding:
     if sure == 0:
         so = "another seed keeps other heads: the overlap is indistinguishable from chance"
     elif sure <= len(known) / 2:
-        so = "on most tasks, seeds are not shown to share more heads than chance gives"
+        so = f"{_on_most(known)}, seeds are not shown to share more heads than chance gives"
     else:
-        so = "unstable is not random: seeds keep partly the same heads on most tasks"
+        so = f"unstable is not random: seeds keep partly the same heads {_on_most(known)}"
     if kappas.min() > high:
         so += f", and κ is above the paper's range on {'all' if len(known) > 1 else 'this'} "
         so += "tasks" if len(known) > 1 else "task"
