@@ -167,7 +167,7 @@ def find(profile: str) -> Source:
         except ValueError:
             missing = True
         if missing:
-            raise ConfigError(f"--profile {_short(profile)}: there is no such file")
+            raise ConfigError(f"--profile {_short(profile, 300)}: there is no such file")
         own = path.parent == PARAMS
         stem = path.stem if own else Path(profile).stem
         return Source(stem, load(path, profile), profile, own)
