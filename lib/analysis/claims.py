@@ -521,9 +521,9 @@ def _of_the_gap(table: pd.DataFrame) -> list[News]:
     bad, random = shares
     if not len(bad):
         return [News(what, "–", "–", f"{CANNOT_TELL}: needs 05_retrain_tickets")]
-    text = f"{bad.mean():.0%} of the gap"
-    text += f" ({bad.min():.0%} to {bad.max():.0%})" if len(bad) > 1 else ""
+    text = f"{100 * bad.mean():.0f} % of the gap"
+    text += f" ({100 * bad.min():.0f} % to {100 * bad.max():.0f} %)" if len(bad) > 1 else ""
     if len(random):
-        text += f"; a random encoder {random.mean():.0%}"
+        text += f"; a random encoder {100 * random.mean():.0f} %"
     most = int((bad > 0.5).sum())
     return [News(what, NO_MASKS, text, f"over half of it on {most} of {len(bad)} tasks")]

@@ -18,7 +18,7 @@ def test_three_runs_get_three_answers():
     assert "9 of the paper's 10 claims hold, 0 do not, and 1 cannot be decided" in agrees.run
     assert "nearly all tickets win here" in agrees.so
     assert "contradicts the paper on this: claim 0; claim 1; claim 2; and 6 more" in differs.run
-    assert "learn 20% of what the full model learns (median of 3 tasks; 10% to 30%)" in differs.run
+    assert "learn 20 % of what the full model learns (median of 3 tasks; 10 to 30 %)" in differs.run
     assert "1 of the paper's 10 claims holds, 9 do not" in differs.run
     assert "less than half" in differs.so and "stay open" not in differs.so
     assert "no subnetwork has been trained again" in nothing.so and "Most claims" in nothing.so

@@ -105,7 +105,7 @@ def tickets(table: pd.DataFrame, tasks: Sequence[str]) -> Finding:
         leaning = ours["good"] - ours["bad"]
         so = (
             f"this run cannot tell: {_on_most(counted)} the interval over seeds includes both 0 "
-            f"and more than 5 points. The means put bad {abs(leaning):.0%} of the gap "
+            f"and more than 5 points. The means put bad {100 * abs(leaning):.0f} % of the gap "
             f"{'behind' if leaning > 0 else 'ahead of'} good"
         )
     if len(random["behind"]) > half:

@@ -31,9 +31,9 @@ def what_we_learned(
         text += f" It contradicts the paper on this: {'; '.join(against[:3])}"
         text += f"; and {len(against) - 3} more." if len(against) > 3 else "."
     if bad:
-        shares = np.array([*bad.values()])
+        shares = 100 * np.array([*bad.values()])
         text += (
-            f" Trained again, bad s-pruned subnetworks learn {np.median(shares):.0%} of what the "
+            f" Trained again, bad s-pruned subnetworks learn {np.median(shares):.0f} % of what the "
             f"full model learns ({_range(shares)})."
         )
     return Finding(text, _paper(masks), _so(bad, agree + differ, len(run)))
@@ -46,7 +46,7 @@ def _one_task(verdicts: Sequence[str]) -> bool:
 def _range(shares: np.ndarray) -> str:
     if len(shares) == 1:
         return "one task"
-    return f"median of {len(shares)} tasks; {shares.min():.0%} to {shares.max():.0%}"
+    return f"median of {len(shares)} tasks; {shares.min():.0f} to {shares.max():.0f} %"
 
 
 def _paper(masks: Sequence[tuple[str, str]]) -> str:

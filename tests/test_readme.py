@@ -1,0 +1,68 @@
+"""The figures in README.md are those of the tables in outputs/reference."""
+
+import re
+
+import pandas as pd
+
+from lib.artefacts.fingerprint import ROOT
+from tools import readme
+
+PAGE = " ".join((ROOT / "README.md").read_text().split())
+TABLES = ROOT / "outputs" / "reference"
+
+
+def test_the_blocks_are_what_the_tables_and_boxes_say():
+    page = (ROOT / "README.md").read_text()
+    assert readme.written(page) == page, "run: python -m tools.readme"
+
+
+def says(text):
+    assert text in PAGE, f"README.md does not say {text!r}"
+
+
+def two(value):
+    """A number as in the README: two digits, without the leading 0."""
+    return f"{value:.2f}".replace("0.", ".").replace("-", "−")
+
+
+def interval(text):
+    low, high = map(float, re.findall(r"[+-]\d\.\d+", text))
+    return low, high
+
+
+def test_what_the_study_says():
+    compared = pd.read_csv(TABLES / "study" / "tables" / "comparisons.csv")
+    by_letter = compared.set_index(compared["comparison"].str[0])
+    a, f, j = by_letter.loc["A"], by_letter.loc["F"], by_letter.loc["J"]
+    low, high = interval(a["95 % interval"])
+    says(f"the difference of ρ is {two(a['mean'])} [{two(low)}, {two(high)}]")
+    says(f"(p = .00{a['p (Holm)'] * 1000:.0f} after Holm's correction for ten comparisons")
+    assert sum(compared["p (Holm)"] < 0.05) == 1, "the other nine are above .05"
+    low, high = interval(f["95 % interval"])
+    says(f"({two(f['mean'])} [{two(low)}, +{two(high)}])")
+    low, high = interval(j["95 % interval"])
+    says(f"ρ higher by {two(j['mean'])} [{two(low)}, {two(high)}]")
+    tasks = ["MNLI", "QNLI", "SST-2", "STS-B"]
+    says(f"scores {two(-f[tasks].max())} to {two(-f[tasks].min())} *below* random halves")
+    masks = pd.read_csv(TABLES / "study" / "tables" / "m_masks.csv")
+    ranges = {name: [two(masks[name].min()), two(masks[name].max())] for name in masks.columns[1:]}
+    between, chance = (" to ".join(ranges[name]) for name in ("two seeds", "by chance"))
+    says(f"(Jaccard index {between}; by chance {chance})")
+    says(f"and {ranges['with pre-trained'][0]} of what the pre-trained weights alone")
+
+
+def test_what_the_estimators_predict():
+    found = pd.read_csv(TABLES / "study" / "tables" / "estimators.csv").set_index("estimator")
+    first = found["valid: ρ with E Δ"].str.extract(r"(-?[\d.]+)")[0].astype(float)
+    paper, signed = first["E|g|, the paper"], first["−E g"]
+    says(f"(ρ from {two(paper.min())} to {two(paper.max())})")
+    says(f"predicts that ({two(signed.min())} to {two(signed.max())})")
+
+
+def test_what_the_authors_masks_say():
+    found = pd.read_csv(TABLES / "published" / "tables" / "stability_heads.csv").set_index("task")
+    asked = found.drop("WNLI")
+    assert len(asked) == 8 and pd.isna(found.loc["WNLI", "p"])
+    says(f"κ is {two(asked['κ'].min())} to {two(asked['κ'].max())}")
+    assert (asked[["p", "p within layers"]].round(4) == 0.0001).all().all()
+    says("(p = .0001 in 10,000 draws, for each task;")
