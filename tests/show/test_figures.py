@@ -10,7 +10,7 @@ from matplotlib.text import Text
 from lib.analysis import agreement, overlap
 from lib.paper import numbers
 from lib.pruning.importance import ESTIMATORS
-from lib.show.plots import comparison, grids, importances, reading, style
+from lib.show.plots import comparison, curves, grids, importances, reading, style
 
 TASKS = ["CoLA", "SST-2", "MRPC", "STS-B", "QQP", "MNLI", "QNLI", "RTE", "WNLI"]
 LEAST_POINTS, SHOWN, PIXELS_PER_INCH = 8.0, 700, 96
@@ -76,7 +76,7 @@ def test_colour_never_stands_alone():
         assert len(alike) <= 2, f"only colour tells these apart: {alike}"
 
 
-# --- every figure of the notebooks 04 and 06 to 09, at its full size ----------------------------
+# --- every figure of the notebooks, at its full size ---------------------------------------------
 
 
 def draw():
@@ -212,6 +212,30 @@ def kappa_by_size():
     return importances.kappa_by_size(dict.fromkeys(TASKS, lines), floors, FORMULAS, "heads")
 
 
+def trail_of(rounds):
+    shares = 0.9 ** np.arange(rounds)
+    accepted = np.arange(rounds) < rounds - 1
+    return pd.DataFrame({"size": shares, "score": 0.5 + shares / 3, "accepted": accepted})
+
+
+def score_spread():
+    lines = {"majority class": 0.5, "before fine-tuning": 0.48, "linear probe": 0.7, "paper": 0.93}
+    scores = np.random.default_rng(0).normal(0.88, 0.02, 200)
+    return curves.score_spread(scores, 0.88, lines, "accuracy", "SST-2")
+
+
+def magnitude():
+    random = [(0.3, 0.5), (0.3, 0.52)]
+    parts = np.full((12, 12), 0.44), np.full(12, 0.51)
+    return curves.magnitude(trail_of(12), 0.75, random, *parts, "accuracy", "SST-2, seed 1337")
+
+
+def structured():
+    tables = {mode: trail_of(9) for mode in curves.MODE_COLOURS}
+    importance = np.random.default_rng(0).random((12, 12))
+    return curves.structured(tables, 0.75, [(0.5, 0.6)], importance, "accuracy", "SST-2, seed 1337")
+
+
 @pytest.mark.parametrize("colours", ["Blues", "PuOr_r"])
 def test_the_text_of_a_heat_map_has_enough_contrast(colours):
     figure, axes = plt.subplots()
@@ -225,9 +249,9 @@ def test_the_text_of_a_heat_map_has_enough_contrast(colours):
 
 
 FIGURES = [
-    by_seed, dots, epochs, survivors, shares, survival_counts, agreement_by_task, maps, confusion,
-    importance_by_round, correlations, patterns, overlaps, excess, tree, reliability, usefulness,
-    validity, reasons, kappa_by_size,
+    score_spread, magnitude, structured, by_seed, dots, epochs, survivors, shares, survival_counts,
+    agreement_by_task, maps, confusion, importance_by_round, correlations, patterns, overlaps,
+    excess, tree, reliability, usefulness, validity, reasons, kappa_by_size,
 ]  # fmt: skip
 
 

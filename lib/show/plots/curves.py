@@ -10,7 +10,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lib.show.plots.grids import MODE_NAMES, units
-from lib.show.plots.style import BLUE, GREEN, GREY, ORANGE, finish, legend_beside, percent
+from lib.show.plots.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    WIDTH,
+    finish,
+    legend_beside,
+    percent,
+)
 
 MODE_COLOURS = {"joint": BLUE, "heads": ORANGE, "mlps": GREEN}
 
@@ -23,7 +32,7 @@ def score_spread(
     resampled: scores on bootstrap samples of the dev set, float [samples].
     lines: {name: other score to mark}; a nan score is left out.
     """
-    figure, axes = plt.subplots(figsize=(7, 3.2))
+    figure, axes = plt.subplots(figsize=(WIDTH, 3.2))
     low = min(np.nanmin(resampled), *[value for value in lines.values() if np.isfinite(value)])
     bins: dict[str, Any] = {"bins": 18, "range": (np.nanmin(resampled) - 1e-3, 1)}
     axes.hist(resampled, **bins, color=BLUE, alpha=0.35, label="full model, dev resampled")
@@ -79,13 +88,18 @@ def magnitude(
     random: (size, score) of random masks.
     heads, mlps: the shares, [layers, heads] and [layers].
     """
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), width_ratios=(1, 1.15))
-    _floor(left, float(table["score"].iloc[0]), floor, metric)
-    trail(left, table, BLUE, "smallest weights removed")
-    _random_masks(left, random, "random weights removed")
-    left.set(xlabel="weights left", title=title)
-    left.legend(frameon=False, fontsize=8)
-    units(right, heads, mlps, "share of weights that survive", form=".2f", span=None)
+    below = 0.8 + 0.2 * len(mlps)
+    figure, (upper, lower) = plt.subplots(
+        2, 1, figsize=(WIDTH, 3.2 + below), height_ratios=(3.2, below)
+    )
+    _floor(upper, float(table["score"].iloc[0]), floor, metric)
+    trail(upper, table, BLUE, "smallest weights removed")
+    _random_masks(upper, random, "random weights removed")
+    upper.set(xlabel="weights left", title=title)
+    legend_beside(upper)
+    shares = 100 * np.r_[heads.ravel(), mlps]
+    span = float(shares.min()), float(shares.max())
+    units(lower, 100 * heads, 100 * mlps, span, "percent of each unit's weights that survive")
     return finish(figure)
 
 
@@ -103,15 +117,15 @@ def structured(
     random: (size, score) of random masks; may be empty.
     head_importance: normalised, float [layers, heads].
     """
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), width_ratios=(1.3, 1))
-    _floor(left, float(next(iter(tables.values()))["score"].iloc[0]), floor, metric)
+    figure, (upper, lower) = plt.subplots(2, 1, figsize=(WIDTH, 5.2), height_ratios=(1.6, 1))
+    _floor(upper, float(next(iter(tables.values()))["score"].iloc[0]), floor, metric)
     for mode, table in tables.items():
-        trail(left, table, MODE_COLOURS[mode], MODE_NAMES[mode])
+        trail(upper, table, MODE_COLOURS[mode], MODE_NAMES[mode])
     if random:
-        _random_masks(left, random, "random units, same size")
-    left.set(xlabel="encoder weights left", title=title)
-    left.legend(frameon=False, fontsize=8)
-    right.hist(head_importance.ravel(), bins=20, color=BLUE, alpha=0.6)
-    right.set(xlabel="importance of a head (ℓ2-normalised in its layer)", ylabel="heads")
-    right.set_title("full model, iteration 1")
+        _random_masks(upper, random, "random units, same size")
+    upper.set(xlabel="encoder weights left", title=title)
+    legend_beside(upper)
+    lower.hist(head_importance.ravel(), bins=20, color=BLUE, alpha=0.6)
+    lower.set(xlabel="importance of a head (ℓ2-normalised in its layer)", ylabel="heads")
+    lower.set_title("full model, iteration 1")
     return finish(figure)

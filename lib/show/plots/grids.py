@@ -13,32 +13,27 @@ MODE_NAMES = {"joint": "heads and MLPs together", "heads": "heads only", "mlps":
 
 
 def units(
-    axes: Axes,
-    heads: np.ndarray,
-    mlps: np.ndarray,
-    title: str,
-    form: str,
-    span: tuple[float, float] | None,
+    axes: Axes, heads: np.ndarray, mlps: np.ndarray, span: tuple[float, float], title: str
 ) -> None:
     """Draw a value for each head and each MLP; the MLPs have a column of their own (Fig. 1).
 
-    heads: [layers, heads].
-    mlps: [layers].
-    form: the format of the numbers in the cells.
-    span: the range of the colours; None takes it from the values.
+    heads, mlps: [layers, heads] and [layers], shown as whole numbers; zeros stay empty
+    span: the values of the lightest and the darkest colour
     """
     layers, width = heads.shape
-    grid = np.full((layers, width + 2), np.nan)
-    grid[:, :width], grid[:, -1] = heads, mlps
-    low, high = span or (np.nanmin(grid), np.nanmax(grid))
-    labels = np.full(grid.shape, "", dtype=object)
-    for row, column in np.argwhere(np.isfinite(grid)):
-        labels[row, column] = format(grid[row, column], form)
-    heat_map(axes, grid, labels, low, high, fontsize=6.5)
-    ticks, names = np.r_[np.arange(width), width + 1] + 0.5, [*map(str, range(width)), "MLP"]
-    axes.set_xticks(ticks, names, rotation=0, fontsize=7)
-    axes.set_yticks(np.arange(layers) + 0.5, [*map(str, range(layers))], rotation=0, fontsize=7)
-    axes.set(xlabel="head", ylabel="layer", title=title)
+    cells = np.full((layers, width + 2), np.nan)
+    cells[:, :width], cells[:, -1] = heads, mlps
+    labels = np.full(cells.shape, "", dtype=object)
+    for row, column in np.argwhere(cells > 0):
+        labels[row, column] = format(cells[row, column], ".0f")
+    heat_map(axes, cells, labels, *span, fontsize=8)
+    names = [str(head) if head % 2 == 0 else "" for head in range(width)]
+    axes.set_xticks(np.r_[np.arange(width), width + 1] + 0.5, [*names, "MLP"], rotation=0)
+    axes.set_yticks(np.arange(layers) + 0.5, [*map(str, range(layers))], rotation=0)
+    axes.tick_params(labelsize=8, length=0)
+    axes.set_xlabel("head", fontsize=8)
+    axes.set_ylabel("layer", fontsize=8)
+    axes.set_title(title, fontsize=8)
 
 
 @dataclass(frozen=True)
@@ -68,7 +63,7 @@ def survivors(panels: Mapping[str, Kept], columns: int = 2) -> Figure:
     across = min(columns, len(panels))
     figure, grid = panels_of(len(panels), WIDTH / max(across, 2), 0.8 + 0.17 * layers, columns)
     for axes, (title, content) in zip(grid, panels.items(), strict=True):
-        _whole_numbers(axes, content.heads, content.mlps, (0, content.of), title)
+        units(axes, content.heads, content.mlps, (0, content.of), title)
     return finish(figure)
 
 
@@ -83,25 +78,5 @@ def shares(panels: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
     layers = max(heads.shape[0] for heads, _ in panels.values())
     figure, grid = panels_of(len(panels), WIDTH / 2, 0.8 + 0.17 * layers, columns=2)
     for axes, (title, (heads, mlps)) in zip(grid, panels.items(), strict=True):
-        _whole_numbers(axes, 100 * heads, 100 * mlps, span, title)
+        units(axes, 100 * heads, 100 * mlps, span, title)
     return finish(figure)
-
-
-def _whole_numbers(
-    axes: Axes, heads: np.ndarray, mlps: np.ndarray, span: tuple[float, float], title: str
-) -> None:
-    """Draw values as whole numbers, from light to dark over the span; zeros stay empty."""
-    layers, width = heads.shape
-    cells = np.full((layers, width + 2), np.nan)
-    cells[:, :width], cells[:, -1] = heads, mlps
-    labels = np.full(cells.shape, "", dtype=object)
-    for row, column in np.argwhere(cells > 0):
-        labels[row, column] = format(cells[row, column], ".0f")
-    heat_map(axes, cells, labels, *span, fontsize=8)
-    names = [str(head) if head % 2 == 0 else "" for head in range(width)]
-    axes.set_xticks(np.r_[np.arange(width), width + 1] + 0.5, [*names, "MLP"], rotation=0)
-    axes.set_yticks(np.arange(layers) + 0.5, [*map(str, range(layers))], rotation=0)
-    axes.tick_params(labelsize=8, length=0)
-    axes.set_xlabel("head", fontsize=8)
-    axes.set_ylabel("layer", fontsize=8)
-    axes.set_title(title, fontsize=8)
