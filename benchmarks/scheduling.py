@@ -32,7 +32,8 @@ def claims() -> Iterator[Claim]:
             start = time.perf_counter()
             outcomes = list(cluster.run(specs, lambda _: None))
             whole = time.perf_counter() - start
-    assert all(outcome.state == "done" for outcome in outcomes), outcomes
+    failed = [outcome for outcome in outcomes if outcome.state != "done"]
+    assert not failed, failed[0]
     seconds = {outcome.name: outcome.seconds for outcome in outcomes}
     ideal = perfect([(spec.name, after) for spec, after in specs], seconds, WORKERS)
     yield Claim.of(
@@ -56,6 +57,8 @@ def waiting_jobs(folder: Path) -> list[tuple[JobSpec, list[str]]]:
     cells = ["seconds = 0", "import time\n\ntime.sleep(seconds)"]
     content = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     content.cells[0].metadata.tags = ["parameters"]
+    kernel = {"name": "python3", "language": "python", "display_name": "Python 3"}
+    content.metadata.kernelspec = kernel  # papermill reads the language there
     nbformat.write(content, waits)
     specs = []
     for job in sorted(jobs, key=lambda job: -path[job.name]):
