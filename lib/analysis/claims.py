@@ -126,7 +126,9 @@ def evidence(
         two = " of two tasks" if among == "pairs" else ""
         return Evidence(CANNOT_TELL, "", "", f"{of}{where}{two}")
     judged = statements.judge_scores(statement, scores, asked, count)
-    verdict = judged["this run"].removesuffix(ON_THIS_TASK) if named else judged["this run"]
+    verdict = judged["this run"]
+    if verdict.endswith(ON_THIS_TASK) and (named or pairs):
+        verdict = verdict.removesuffix(ON_THIS_TASK) + (" on this pair" if pairs else "")
     figures = _in_short(statement, by_task, len(asked), "pairs" if pairs else "tasks")
     needed = judged["needed"].replace(" of both systems", "")  # masks are none
     needed = needed.replace("tasks", "pairs") if pairs else needed

@@ -236,6 +236,16 @@ def structured():
     return curves.structured(tables, 0.75, [(0.5, 0.6)], importance, "accuracy", "SST-2, seed 1337")
 
 
+def tickets():
+    means = pd.DataFrame(0.7, list(style.KINDS), ["pruned", "retrained"])
+    groups = ("s-pruning", "m-pruning", "super-survivors")
+    bars = [
+        comparison.Bars(f"{group}: 42% of the weights", means, means * 0.1, 0.89, 0.5)
+        for group in groups
+    ]
+    return comparison.tickets([bars], ["accuracy on dev"], "full model")
+
+
 @pytest.mark.parametrize("colours", ["Blues", "PuOr_r"])
 def test_the_text_of_a_heat_map_has_enough_contrast(colours):
     figure, axes = plt.subplots()
@@ -249,9 +259,9 @@ def test_the_text_of_a_heat_map_has_enough_contrast(colours):
 
 
 FIGURES = [
-    score_spread, magnitude, structured, by_seed, dots, epochs, survivors, shares, survival_counts,
-    agreement_by_task, maps, confusion, importance_by_round, correlations, patterns, overlaps,
-    excess, tree, reliability, usefulness, validity, reasons, kappa_by_size,
+    score_spread, magnitude, structured, tickets, by_seed, dots, epochs, survivors, shares,
+    survival_counts, agreement_by_task, maps, confusion, importance_by_round, correlations,
+    patterns, overlaps, excess, tree, reliability, usefulness, validity, reasons, kappa_by_size,
 ]  # fmt: skip
 
 

@@ -47,7 +47,7 @@ def tickets(rows: Sequence[Sequence[Bars]], labels: Sequence[str], full_label: s
     full_label: the legend's text for the line of the full model.
     """
     width = max(map(len, rows))
-    figsize = (3.5 * width, 0.9 + 2.1 * len(rows))
+    figsize = (WIDTH, 0.9 + 2.3 * len(rows))
     figure, grid = plt.subplots(len(rows), width, figsize=figsize, sharey="row", squeeze=False)
     for axes_row, panels, label in zip(grid, rows, labels, strict=True):
         for axes, panel in zip(axes_row, panels, strict=False):
@@ -71,7 +71,7 @@ def _bars(axes: Axes, panel: Bars, full_label: str) -> None:
     if (panel.means < 0).any(axis=None):
         axes.axhline(0, color="0.2", linewidth=0.6, zorder=1)
     axes.set_xticks(positions, panel.means.index)
-    axes.set_title(panel.title, fontsize=9)
+    axes.set_title(panel.title.replace(": ", ":\n"), fontsize=9)
 
 
 @dataclass(frozen=True)
