@@ -113,10 +113,14 @@ def test_what_needs_too_long_is_skipped_and_a_fault_stops_nothing(monkeypatch):
     def faulty(_seconds):
         raise RuntimeError("out of memory\nand more")
 
+    def late(_seconds):
+        raise TimeoutError("the time was up")
+
     listed = [
         Measurement("a", "a", 3, lambda: 1.0, ran("a")),
         Measurement("b", "b", 1, lambda: 1e6, ran("b")),
         Measurement("c", "c", 1, lambda: 0.0, faulty),
+        Measurement("e", "e", 0, lambda: 0.0, late),
         Measurement("d", "d", 1, lambda: 0.0, ran("d")),
     ]
     monkeypatch.setattr(run, "measurements", lambda *_: listed)
@@ -126,9 +130,10 @@ def test_what_needs_too_long_is_skipped_and_a_fault_stops_nothing(monkeypatch):
     found = dict(run.results(time.time() + 1000, tiny, begun.append))
     states = {key: result.state for key, result in found.items()}
     assert states == {
-        "peak": "measured", "a": "measured", "b": "skipped", "c": "failed", "d": "measured"
+        "peak": "measured", "a": "measured", "b": "skipped", "c": "failed", "e": "stopped",
+        "d": "measured",
     }  # fmt: skip
-    assert begun == ["the peak", "a", "c", "d"]
+    assert begun == ["the peak", "a", "c", "e", "d"]
     assert re.fullmatch(r"it needs about 1000000 s, and (9\d\d|1000) s are left", found["b"].reason)
     assert found["c"].reason == "RuntimeError: out of memory"
     assert 400 < given["a"] < 501, "half of the weights, half of the time"

@@ -77,6 +77,8 @@ def measure(
                  if answer == "ready"]  # fmt: skip
         wrong = next((answer for answer in answers if answer != "ready"), "")
         if not ready:
+            if wrong == "late":
+                raise TimeoutError("the time was up before a process was ready to train")
             raise RuntimeError(f"no process was ready to train: {wrong}")
         able = [count for count in counts if count <= len(ready)]
         rates: dict[int, list[float]] = {count: [] for count in able}

@@ -99,6 +99,8 @@ def _result(one: Measurement, seconds: float) -> Result:
     start = time.time()
     try:
         lines, values = one.run(seconds)
+    except TimeoutError as late:
+        return Result(one.name, "stopped", time.time() - start, str(late))
     except Exception as fault:  # the others can still be measured
         reason = f"{type(fault).__name__}: {fault}".splitlines()[0]
         return Result(one.name, "failed", time.time() - start, reason)
