@@ -24,7 +24,7 @@ test: .venv/installed-test  ## install, then lint, layers, types, unit tests, th
 	$(BIN)/ty check
 	$(BIN)/python -m pytest -q -rs -n auto --dist worksteal
 	$(BIN)/python run_all.py --profile smoke --force
-	$(BIN)/python -m pytest -q -n auto --dist loadfile --nbval-lax notebooks
+	$(BIN)/python -m pytest -q --nbval-lax notebooks
 
 unit: .venv/installed-test  ## the unit tests alone
 	$(BIN)/python -m pytest -q -rs -n auto --dist worksteal
