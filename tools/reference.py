@@ -53,7 +53,10 @@ def results(outputs: str, commit: str) -> None:
         folder = notebook(step).parent
         papermill.execute_notebook(notebook(step), target, cwd=folder, progress_bar=False)
         show_outputs(step, json.loads(target.read_text()))
-    shutil.copytree(store.outputs() / PROFILE, KEPT, ignore=ignored, dirs_exist_ok=True)
+    for name in (*run_all.CHAIN, "figures", "tables", "run_all"):  # not what others put beside them
+        made = store.outputs() / PROFILE / name
+        if made.exists():
+            shutil.copytree(made, KEPT / name, ignore=ignored, dirs_exist_ok=True)
     about = {
         "commit": commit,
         "profile": profiles.load(profiles.PARAMS / f"{PROFILE}.yaml", PROFILE),
