@@ -14,9 +14,9 @@ import sys
 import pandas as pd
 
 from lib.artefacts.fingerprint import ROOT, notebook
+from tools.reference import KEPT, text
 
 PAGE = ROOT / "README.md"
-KEPT = ROOT / "outputs" / "reference"
 END = "<!-- end: tools.readme -->"
 BEGIN = "<!-- {}: written by `python -m tools.readme` -->"
 
@@ -69,7 +69,7 @@ def reference() -> str:
 def line(step: str, beginning: str) -> str:
     """A line of the notebook's first box, without its bold beginning."""
     for cell in json.loads(notebook(step).read_text())["cells"]:
-        if "teach.box(" in "".join(cell["source"]) and cell["cell_type"] == "code":
+        if "teach.box(" in text(cell) and cell["cell_type"] == "code":
             box = "".join(cell["outputs"][0]["data"]["text/markdown"])
             (sentence,) = re.findall(rf"(?m)^> \*\*{beginning}\*\* (.*)$", box)
             return sentence[0].upper() + sentence[1:]
@@ -101,10 +101,10 @@ def first_number(cell: object) -> str:
 
 def written(page: str) -> str:
     """The page with both blocks written anew."""
-    for name, text in (("reference run", reference()), ("study", study())):
+    for name, block in (("reference run", reference()), ("study", study())):
         begin = BEGIN.format(name)
         before, rest = page.split(begin, 1)
-        page = f"{before}{begin}\n\n{text}\n\n{END}{rest.split(END, 1)[1]}"
+        page = f"{before}{begin}\n\n{block}\n\n{END}{rest.split(END, 1)[1]}"
     return page
 
 

@@ -63,7 +63,7 @@ def results(outputs: str, commit: str) -> None:
         "seeds done": {step: Counter(place.task for place in done[step]) for step in EACH},
     }
     with atomic(KEPT / "run.json") as temporary:
-        temporary.write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n")
+        temporary.write_text(as_file(about))
 
 
 def notebooks(outputs: str) -> None:
@@ -102,8 +102,7 @@ def copy_notebooks(executed: Iterable[Path], folder: Path) -> None:
     for path in executed:
         content = json.loads(path.read_text())
         content["metadata"].pop("papermill", None)
-        content_text = json.dumps(content, indent=1, ensure_ascii=False)
-        (folder / path.name).write_text(content_text.replace(f"{ROOT}/", "") + "\n")
+        (folder / path.name).write_text(as_file(content).replace(f"{ROOT}/", ""))
 
 
 def show_outputs(step: str, executed: dict) -> None:
@@ -118,7 +117,12 @@ def show_outputs(step: str, executed: dict) -> None:
     for cell, done in zip(stored["cells"], ran, strict=True):
         if cell["cell_type"] == "code":
             cell["outputs"], cell["execution_count"] = done["outputs"], done["execution_count"]
-    notebook(step).write_text(json.dumps(stored, indent=1, ensure_ascii=False) + "\n")
+    notebook(step).write_text(as_file(stored))
+
+
+def as_file(content: dict) -> str:
+    """The JSON of a notebook or a record, as it is kept in the checkout."""
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
 def text(cell: dict) -> str:
