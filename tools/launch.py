@@ -14,6 +14,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+from tools import blocks
+
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = {
     "00_start_here": "Start here",
@@ -62,12 +64,7 @@ def buttons(notebooks: str) -> str:
 
 def filled(text: str, notebooks: str) -> str:
     """The text with the buttons in their place. Raises ValueError if it has no such place."""
-    if BEGIN not in text or END not in text:
-        raise ValueError(
-            f"there is no place for launch buttons, which is between {BEGIN} and {END}"
-        )
-    before, rest = text.split(BEGIN, 1)
-    return f"{before}{BEGIN}\n\n{buttons(notebooks)}\n\n{END}{rest.split(END, 1)[1]}"
+    return blocks.fill(text, BEGIN, END, buttons(notebooks))
 
 
 def with_buttons(page: str) -> str:

@@ -14,6 +14,7 @@ import sys
 import pandas as pd
 
 from lib.artefacts.fingerprint import ROOT, notebook
+from tools.blocks import fill
 from tools.reference import KEPT, text
 
 PAGE = ROOT / "README.md"
@@ -102,9 +103,7 @@ def first_number(cell: object) -> str:
 def written(page: str) -> str:
     """The page with both blocks written anew."""
     for name, block in (("reference run", reference()), ("study", study())):
-        begin = BEGIN.format(name)
-        before, rest = page.split(begin, 1)
-        page = f"{before}{begin}\n\n{block}\n\n{END}{rest.split(END, 1)[1]}"
+        page = fill(page, BEGIN.format(name), END, block)
     return page
 
 

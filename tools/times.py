@@ -13,6 +13,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+from tools.blocks import fill
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "teaching.md"
 BEGIN, END = "<!-- times: written by `python -m tools.times` -->", "<!-- end of times -->"
@@ -68,9 +70,7 @@ def table(folders: list[Path]) -> str:
 
 def main(*folders: str) -> int:
     """Write the table; the exit status."""
-    before, rest = PAGE.read_text().split(BEGIN, 1)
-    text = f"{BEGIN}\n\n{table([*map(Path, folders)])}\n\n{END}"
-    PAGE.write_text(f"{before}{text}{rest.split(END, 1)[1]}")
+    PAGE.write_text(fill(PAGE.read_text(), BEGIN, END, table([*map(Path, folders)])))
     return 0
 
 
