@@ -11,7 +11,7 @@ from scipy.stats import ttest_1samp
 
 from lib.analysis import agreement
 from lib.analysis.over_seeds import Studied, at_size, kappas_of
-from lib.paper.tables import LEAST_SEEDS, interval
+from lib.paper import intervals
 
 
 class Comparison(NamedTuple):
@@ -109,9 +109,10 @@ def decisions(differences: pd.DataFrame) -> pd.DataFrame:
     follows: "not decided" if the interval holds 0. The interval and p are nan for fewer than three
     tasks.
     """
-    intervals = [interval(values) for values in differences.to_numpy()]
-    low, high = np.reshape(intervals, (-1, 2)).T
-    p = ttest_1samp(differences, 0, axis=1).pvalue if differences.shape[1] >= LEAST_SEEDS else low
+    ends = [intervals.of_mean(values) for values in differences.to_numpy()]
+    low, high = np.reshape(ends, (-1, 2)).T
+    enough = differences.shape[1] >= intervals.LEAST
+    p = ttest_1samp(differences, 0, axis=1).pvalue if enough else low
     compared = [COMPARISONS[key] for key in differences.index]
     follows = np.select(
         [low > 0, high < 0],
@@ -121,6 +122,6 @@ def decisions(differences: pd.DataFrame) -> pd.DataFrame:
     labels = [f"{key} {COMPARISONS[key].what}" for key in differences.index]
     return differences.round(3).assign(**{
         "mean": differences.mean(axis=1).round(3),
-        "95 % interval": [f"{a:+.3f} to {b:+.3f}" if np.isfinite(a) else "–" for a, b in intervals],
+        "95 % interval": [f"{a:+.3f} to {b:+.3f}" if np.isfinite(a) else "–" for a, b in ends],
         "p": np.round(p, 4), "p (Holm)": agreement.holm(p).round(4), "so": follows,
     }).set_axis(pd.Index(labels, name="comparison"))  # fmt: skip

@@ -21,7 +21,7 @@ from lib.analysis.estimation import TRUTHS, validity
 from lib.analysis.order import over_rows, same_order
 from lib.analysis.survival import stack
 from lib.artefacts.store import Place
-from lib.paper.tables import interval_text
+from lib.paper import intervals
 from lib.pruning.importance import ESTIMATORS, Estimator, Importance, importance, normalise
 from lib.pruning.search import Structured
 from lib.tickets.finetuned import halves
@@ -246,7 +246,7 @@ def answers(of: Studied, reliable: pd.DataFrame, valid: pd.DataFrame) -> pd.Data
             "from other rows: ρ with E Δ, E|Δ|": "not asked"
             if np.isnan(other).any()
             else f"{other[0]:.2f}, {other[1]:.2f}",
-            "useful: score at half": f"{gain.mean():+.2f}, {interval_text(gain)}",
+            "useful: score at half": f"{gain.mean():+.2f}, {intervals.text(gain)}",
             "stable: κ at half": text(*kappa_at_half(of, name)),
         }
     return pd.DataFrame(lines).T.rename_axis("estimator")

@@ -21,7 +21,7 @@ from lib.analysis.agreement import (
     shuffled_products,
     units_of,
 )
-from lib.paper.tables import interval
+from lib.paper import intervals
 
 
 def overlap(masks_a: np.ndarray, masks_b: np.ndarray) -> np.ndarray:
@@ -71,7 +71,7 @@ def table(masks: Mapping[str, np.ndarray], seed: int = 0, draws: int = 10_000) -
     """Compare all pairs of tasks, one row per pair; masks: {task: masks}.
 
     "excess": the mean over seeds of shared units minus the units shared by chance.
-    "from", "to": its interval over seeds, by `lib.paper.tables.interval`.
+    "from", "to": its interval over seeds, by `intervals.of_mean`.
     "p": of `permutation_test`; "p (Holm)": corrected over the pairs.
     "p within layers", "p within layers (Holm)": the same if random masks keep the number of units
     of each layer; always nan for MLPs.
@@ -83,7 +83,7 @@ def table(masks: Mapping[str, np.ndarray], seed: int = 0, draws: int = 10_000) -
         excess = shared - by_chance
         means = shared.mean(), by_chance.mean(), excess.mean()
         tests = (permutation_test(*pair, seed, draws, within) for within in (False, True))
-        rows.append((task, other, *means, *interval(excess), *(test.p for test in tests)))
+        rows.append((task, other, *means, *intervals.of_mean(excess), *(test.p for test in tests)))
     columns = ["task", "other task", "shared", "by chance", "excess", "from", "to"]
     frame = pd.DataFrame(rows, columns=[*columns, "p", "p within layers"])
     frame.insert(list(frame.columns).index("p") + 1, "p (Holm)", holm(frame["p"]))

@@ -1,5 +1,6 @@
 """What the paper says, and our results beside it.
 
+intervals   95 % intervals of means and deviations
 numbers     the paper's numbers, and a comparison of ours with them
 statements  the paper's statements in words, and whether a run agrees
 tables      our scores as tables, beside the paper's

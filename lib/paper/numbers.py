@@ -22,10 +22,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+
+from lib.paper import intervals
 
 PAPERS_SEEDS = 5
-LEAST_SEEDS = 3  # of ours, for a deviation of our own
 SCORE_MARGIN, ROUNDING = 0.02, 0.005
 SOURCES_OF_SCORES = ("Table 2", "Table 3", "Fig. 16")
 COUNTS = ("super-survivor heads", "super-survivor MLPs")
@@ -133,7 +133,7 @@ def _uncertainty(values: np.ndarray, paper_std: float) -> float:
     deviation stands for ours. A deviation that only one side has belongs to that side alone. nan if
     neither has any.
     """
-    few = len(values) < LEAST_SEEDS
+    few = len(values) < intervals.LEAST
     if not len(values) or (few and np.isnan(paper_std)):
         return float("nan")
     freedoms = np.array([PAPERS_SEEDS if few else len(values), PAPERS_SEEDS]) - 1
@@ -143,4 +143,4 @@ def _uncertainty(values: np.ndarray, paper_std: float) -> float:
         return 0.0
     # With a borrowed deviation there is only one, and Welch's degrees of freedom would be too many.
     freedom = freedoms[1] if few else squares.sum() ** 2 / (squares**2 / freedoms).sum()
-    return float(stats.t.ppf(0.975, freedom) * np.sqrt(squares.sum()))
+    return float(intervals.t_quantile(float(freedom)) * np.sqrt(squares.sum()))

@@ -7,14 +7,14 @@ Its kind says how to read the bounds:
     difference    left is better or worse than right: 0, no difference, is not between the bounds
     equivalence   left is as good as right, up to a margin on both sides of 0
     no worse      left is at most a margin behind right
+    on the line   left is at most one standard deviation of right behind right (Figure 2)
     range         left alone, for instance a size
     spread        the standard deviation of left over seeds
 
 A task is for a statement if the whole 95 % interval over seeds lies between low and high, and
 against it if the whole interval lies below low or above high; otherwise it cannot tell. Bounds
 themselves are never inside. So equal scores are not for a difference, and a wide interval is not
-for an equivalence. Intervals come from `tables.interval`, for "spread" from
-`tables.deviation_interval`.
+for an equivalence. The intervals are those of `lib.paper.intervals`.
 
     over "most tasks"   more than half of the tasks that count must be for it, or against it
     over "average"      the tasks are the sample: the interval is that of the mean of their means
@@ -33,15 +33,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib.paper import tables
+from lib.paper import intervals, tables
 
 AGREES, DISAGREES, CANNOT_TELL = "agrees", "disagrees", "cannot tell"
 ON_THIS_TASK = " on this task"
-KINDS = ("difference", "equivalence", "no worse", "range", "spread")
+KINDS = ("difference", "equivalence", "no worse", "on the line", "range", "spread")
+OVER_SEEDS = ("on the line", "spread")  # about deviations over seeds, which an average has not
 MOST_TASKS, AVERAGE = "most tasks", "average"
 LEAST_TASKS = 2  # a run of several tasks is not decided by one
 MANY = 1_000  # more seeds or tasks than anybody would add
-LINE = "full model less one std"
 
 # {(group, item, task): scores or sizes by seed, nan where absent}; all have the same seeds
 Scores = Mapping[tuple[str, str, str], np.ndarray]
@@ -73,15 +73,16 @@ class Statement:
 
     def __post_init__(self) -> None:
         no_difference_is_inside = self.low < 0 < self.high
-        line = self.right.endswith(LINE)  # its margin, one deviation, is in the line itself
         fits = {
             "difference": bool(self.right) and not no_difference_is_inside,
             "equivalence": bool(self.right) and no_difference_is_inside and self._two_bounds(),
-            "no worse": bool(self.right) and (no_difference_is_inside or (line and self.low == 0)),
+            "no worse": bool(self.right) and no_difference_is_inside,
+            "on the line": bool(self.right) and self.low == 0,
             "range": not self.right,
-            "spread": not self.right and self.over == MOST_TASKS,
+            "spread": not self.right,
         }
         known = self.over in (MOST_TASKS, AVERAGE) and self.kind in KINDS
+        known = known and not (self.over == AVERAGE and self.kind in OVER_SEEDS)
         if not (known and fits[self.kind] and self.low < self.high):
             raise ValueError(
                 f"{self.says!r} is of kind {self.kind!r} over {self.over!r}, which its bounds "
@@ -156,13 +157,20 @@ def by_system(
 def differences(
     statement: Statement, scores: Scores, tasks: Sequence[str]
 ) -> dict[str, np.ndarray]:
-    """Compute left − right, or left alone: {task: by seed}, without seeds that lack either."""
+    """Compute left − right, or left alone: {task: by seed}, without seeds that lack either.
+
+    "on the line" needs right itself, too: its arrays are [seeds, 2], left − right and right.
+    """
     found = {}
     for task in tasks:
         values = _side(statement.left, scores, task)
         if statement.right:
-            values = values - _side(statement.right, scores, task)
-        found[task] = values[~np.isnan(values)]
+            right = _side(statement.right, scores, task)
+            values, right = np.broadcast_arrays(values - right, right)
+            if statement.kind == "on the line":
+                values = np.stack([values, right], axis=1)
+        known = ~np.isnan(values.reshape(len(values), -1)).any(1)
+        found[task] = values[known]
     return found
 
 
@@ -214,15 +222,8 @@ def _epoch_ends(table: pd.DataFrame, task: str) -> pd.DataFrame:
 
 
 def _side(name: str, scores: Scores, task: str) -> np.ndarray:
-    """One side of a statement, by seed. LINE is the line in Figure 2."""
     group, item = name.split("/")
-    values = scores.get((group, "full model" if item == LINE else item, task), np.full(1, np.nan))
-    if item != LINE:
-        return values
-    known = values[~np.isnan(values)]
-    # The full model's scores stay paired by seed; only the deviation is one number. That it is an
-    # estimate, too, is not in the interval: on a single task, up to 7 of 100 verdicts are wrong.
-    return values - (known.std(ddof=1) if len(known) > 1 else np.nan)
+    return scores.get((group, item, task), np.full(1, np.nan))
 
 
 def _too_few(statement: Statement, by_task: Mapping[str, np.ndarray], run: int) -> bool:
@@ -244,9 +245,30 @@ def votes(statement: Statement, by_task: Mapping[str, np.ndarray], run: int) -> 
     by_task, run: as in `decide`
     """
     if statement.over == AVERAGE and run > 1:
-        return {AVERAGE: _compare(statement, *tables.interval(_means(by_task)))}
-    of = tables.deviation_interval if statement.kind == "spread" else tables.interval
-    return {task: _compare(statement, *of(values)) for task, values in by_task.items()}
+        return {AVERAGE: _compare(statement, *intervals.of_mean(_means(by_task)))}
+    return {
+        task: _compare(statement, *interval(statement.kind, values))
+        for task, values in by_task.items()
+    }
+
+
+def interval(kind: str, values: np.ndarray, n: int | None = None) -> tuple[float, float]:
+    """Compute the 95 % interval of a task's figure; values: of one task, from `differences`.
+
+    n: as in `lib.paper.intervals`
+    """
+    of = {"spread": intervals.of_deviation, "on the line": intervals.of_lead_over_line}
+    return of.get(kind, intervals.of_mean)(values, n)
+
+
+def point(kind: str, values: np.ndarray) -> float:
+    """Compute a task's figure: a mean or a deviation over seeds; nan where there is none."""
+    if len(values) < (2 if kind in OVER_SEEDS else 1):
+        return np.nan
+    if kind == "on the line":
+        differences, right = values.T
+        return float(differences.mean() + right.std(ddof=1))
+    return float(values.std(ddof=1) if kind == "spread" else values.mean())
 
 
 def _means(by_task: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -262,16 +284,9 @@ def _compare(statement: Statement, low: float, high: float) -> str:
     return DISAGREES if high < statement.low or low > statement.high else CANNOT_TELL
 
 
-def _point(statement: Statement, values: np.ndarray) -> float:
-    """A task's figure: the mean over seeds, or their deviation; nan where there is none."""
-    if statement.kind == "spread":
-        return float(values.std(ddof=1)) if len(values) > 1 else np.nan
-    return float(values.mean()) if len(values) else np.nan
-
-
 def _figures(statement: Statement, by_task: Mapping[str, np.ndarray], run: int) -> str:
     sign = "+" if statement.right else ""
-    points = {task: _point(statement, values) for task, values in by_task.items()}
+    points = {task: point(statement.kind, values) for task, values in by_task.items()}
     text = ", ".join(
         f"{task} –" if np.isnan(x) else f"{task} {x:{sign}.2f}" for task, x in points.items()
     )
@@ -279,7 +294,7 @@ def _figures(statement: Statement, by_task: Mapping[str, np.ndarray], run: int) 
     if statement.over == AVERAGE and run > 1:
         means = _means(by_task)
         mean = f"{means.mean():{sign}.2f}" if len(means) else "–"
-        return f"{mean} over {len(means)} tasks, {tables.interval_text(means)} ({text})"
+        return f"{mean} over {len(means)} tasks, {intervals.text(means)} ({text})"
     if len(cast) > 1:
         text += (
             f" ({cast.count(AGREES)} for, {cast.count(DISAGREES)} against, "
@@ -294,17 +309,19 @@ def _needed(statement: Statement, by_task: Mapping[str, np.ndarray], run: int) -
         return f"at least {_least(run)} tasks; {_speaking(statement, by_task)} of {run} count"
     if statement.over == AVERAGE and run > 1:
         means = _means(by_task)
-        if len(means) < tables.LEAST_SEEDS:
-            return f"at least {tables.LEAST_SEEDS} tasks"
+        if len(means) < intervals.LEAST:
+            return f"at least {intervals.LEAST} tasks"
         return _about(_enough(statement, means), "tasks")
     if not by_task:
         return "a full model that learns the task"
     majority = len(by_task) // 2 + 1
-    measured = [x for x in by_task.values() if len(x) >= tables.LEAST_SEEDS]
+    measured = [x for x in by_task.values() if len(x) >= intervals.LEAST]
     if len(measured) < majority:
         where = f" in {majority} tasks" if majority > 1 else ""
-        return f"at least {tables.LEAST_SEEDS} seeds of both systems{where}"
-    sides = [_compare(statement, x, x) for x in (_point(statement, values) for values in measured)]
+        return f"at least {intervals.LEAST} seeds of both systems{where}"
+    sides = [
+        _compare(statement, x, x) for x in (point(statement.kind, values) for values in measured)
+    ]
     options = []
     for side in (AGREES, DISAGREES):
         seeds = sorted(
@@ -319,14 +336,8 @@ def _needed(statement: Statement, by_task: Mapping[str, np.ndarray], run: int) -
 
 def _enough(statement: Statement, values: np.ndarray) -> float:
     """The least number of values with this mean and deviation that decide; infinite above MANY."""
-    mean, deviation = float(values.mean()), float(values.std(ddof=1))
-    for n in range(tables.LEAST_SEEDS, MANY + 1):
-        if statement.kind == "spread":
-            low, high = (factor * deviation for factor in tables.deviation_factors(n))
-        else:
-            half = tables.half_width(deviation, n)
-            low, high = mean - half, mean + half
-        if _compare(statement, low, high) != CANNOT_TELL:
+    for n in range(intervals.LEAST, MANY + 1):
+        if _compare(statement, *interval(statement.kind, values, n)) != CANNOT_TELL:
             return n
     return math.inf
 

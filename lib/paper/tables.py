@@ -12,24 +12,19 @@ column of its own, "constant", because it is a result and not a gap.
 """
 
 from collections.abc import Sequence
-from functools import cache
 from itertools import combinations, product
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from lib.artefacts.store import Place
 from lib.data import glue
-from lib.paper import numbers
+from lib.paper import intervals, numbers
 from lib.tickets.retrain import CONTROLS
 
 KINDS, STATES = ("good", "random", "bad"), ("pruned", "retrained")
 GROUPS = ("s-pruning", "m-pruning", "super-survivors")
-# With fewer seeds there is no interval: Student's t of two differences reaches 12.7 standard errors
-# to each side, so it would hardly ever decide anything and would look like a measurement.
-LEAST_SEEDS = 3
 BASELINES = {  # models without a Transformer: {name: (kind, True if word embeddings are learned)}
     f"{kind}, {'learned' if learned else 'frozen'} embeddings": (kind, learned)
     for kind in ("CBOW", "BiLSTM")
@@ -210,6 +205,21 @@ def gap_recovered(table: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
     return _frame(lines, list(tasks), ["", "system"])
 
 
+def gap(table: pd.DataFrame, tasks: Sequence[str], group: str, item: str) -> dict[str, float]:
+    """Compute the share of the gap that a system recovers: {task: share}, without what is missing.
+
+    The gap reaches from the majority class (0) to the full model (1), in means over seeds.
+    tasks: those whose full model learns
+    """
+    found = {}
+    for task in tasks:
+        ends = [("reference", "majority baseline"), ("reference", "full model"), (group, item)]
+        low, high, score = (values(table, *one, task).mean() for one in ends)
+        if np.isfinite([low, high, score]).all() and high > low:
+            found[task] = float((score - low) / (high - low))
+    return found
+
+
 def left_out(table: pd.DataFrame, tasks: Sequence[str]) -> dict[str, str]:
     """Find the tasks that the full model has not been shown to learn: {task: why}.
 
@@ -226,7 +236,7 @@ def left_out(table: pd.DataFrame, tasks: Sequence[str]) -> dict[str, str]:
         gain = (full - majority).dropna()
         if len(gain) and not learns(gain):
             reasons[task] = (
-                f"full model − majority class is {gain.mean():+.2f}, {interval_text(gain)}"
+                f"full model − majority class is {gain.mean():+.2f}, {intervals.text(gain)}"
             )
     return reasons
 
@@ -236,77 +246,21 @@ def learns(gain: ArrayLike) -> bool:
 
     gain: full model − majority class by seed, without nan
     """
-    low, _ = interval(gain)
+    low, _ = intervals.of_mean(gain)
     return bool((np.asarray(gain, float).mean() if np.isnan(low) else low) > 0)
-
-
-def interval(differences: ArrayLike) -> tuple[float, float]:
-    """Compute Student's t interval (95 %) of the mean of paired differences.
-
-    It assumes that the differences are drawn independently from about a normal distribution. If
-    all are equal, the interval is that one point.
-    (nan, nan) for fewer than three differences, or if one is nan.
-    """
-    values = np.asarray(differences, float)
-    if len(values) < LEAST_SEEDS or np.isnan(values).any():
-        return float("nan"), float("nan")
-    half = half_width(values.std(ddof=1), len(values))
-    return float(values.mean()) - half, float(values.mean()) + half
-
-
-def half_width(deviation: float, n: int) -> float:
-    """Compute how far a 95 % interval of the mean of n values reaches to each side.
-
-    deviation: the sample standard deviation of the n values
-    """
-    return t_quantile(n - 1) * float(deviation) / np.sqrt(n)
-
-
-@cache
-def t_quantile(freedom: float) -> float:
-    """Look up how many standard errors a 95 % interval reaches to each side (Student's t)."""
-    return float(stats.t.ppf(0.975, freedom))
-
-
-def deviation_interval(scores: ArrayLike) -> tuple[float, float]:
-    """Compute the 95 % interval (χ²) of the standard deviation from which scores are drawn.
-
-    It assumes a normal distribution, on which it depends more than `interval` does.
-    (nan, nan) for fewer than three scores, or if one is nan.
-    """
-    values = np.asarray(scores, float)
-    if len(values) < LEAST_SEEDS or np.isnan(values).any():
-        return float("nan"), float("nan")
-    low, high = deviation_factors(len(values))
-    return low * float(values.std(ddof=1)), high * float(values.std(ddof=1))
-
-
-@cache
-def deviation_factors(n: int) -> tuple[float, float]:
-    """Compute what n values' sample standard deviation is multiplied by in `deviation_interval`."""
-    upper, lower = stats.chi2.ppf([0.975, 0.025], n - 1)
-    return float(np.sqrt((n - 1) / upper)), float(np.sqrt((n - 1) / lower))
-
-
-def interval_text(differences: ArrayLike) -> str:
-    """Format `interval`: "95 % interval -0.01 to +0.05", or why there is none."""
-    low, high = interval(differences)
-    if np.isnan(low):
-        return f"no interval from fewer than {LEAST_SEEDS} values"
-    return f"95 % interval {low:+.2f} to {high:+.2f}"
 
 
 def paired(table: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
     """Compare good, random and bad seed by seed, which the paper's separate deviations cannot do.
 
-    The interval is the one of `interval`, over the seeds that both systems have. A constant answer
+    The interval is `intervals.of_mean`, over the seeds that both systems have. A constant answer
     on STS-B counts as 0.
     """
     table, rows, pairs = constants_as_zero(table), [], list(combinations(KINDS, 2))
     for group, state, (left, right), task in product(GROUPS, STATES, pairs, tasks):
         a, b = (values(table, group, f"{kind} ({state})", task) for kind in (left, right))
         differences = (a - b).dropna()
-        low, high = interval(differences)
+        low, high = intervals.of_mean(differences)
         text = f"{low:+.2f} to {high:+.2f}" if np.isfinite(low) else "none: fewer than 3 seeds"
         comparison = f"{left} − {right} ({state})"
         rows.append((group, comparison, task, f"{differences.mean():+.3f}", text, len(differences)))

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.analysis import claims
+from lib.analysis import claims, measures, news
 from lib.analysis.drawn_maps import CLASSES
 from lib.artefacts.store import Place
-from lib.paper import authors, statements
+from lib.paper import authors, statements, tables
 from lib.paper.authors import AuthorsMasks
 from lib.paper.statements import AGREES, CANNOT_TELL, DISAGREES
 from lib.pruning.importance import Importance
@@ -42,7 +42,7 @@ def test_masks_are_measured_as_by_hand(outputs):
     heads = [[1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0]]  # [3 layers, 4 heads]
     one = pruned("MRPC", 1, heads, [0, 1, 0], alone=[[1, 0, 0, 0]] * 3)
     other = pruned("QNLI", 1, [[1, 0, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0]], [1, 0, 1])
-    table = claims.of_masks({("MRPC", 1): one, ("QNLI", 1): other})
+    table = measures.of_masks({("MRPC", 1): one, ("QNLI", 1): other})
     assert measured(table, "heads below", "MRPC") == [3 / 8], "two of three layers"
     assert measured(table, "heads above", "MRPC") == [1 / 4]
     assert measured(table, "MLPs in the middle", "MRPC") == [1.0]
@@ -77,8 +77,8 @@ def test_every_claim_reads_something_that_is_measured(outputs):
         draw = np.random.default_rng(len(name))
         looks.save(f"{name}.npy", draw.integers(1, 9, (2, 2, 3, 4, len(CLASSES))))
     places = {("MRPC", 1): weights}, {("MRPC", 1): full}
-    parts = claims.of_weights(places[0]), claims.of_models(places[1]), claims.of_masks(masks)
-    table = claims.together(*parts, claims.of_patterns(looks, masks))
+    parts = measures.of_weights(places[0]), measures.of_models(places[1]), measures.of_masks(masks)
+    table = measures.together(*parts, measures.of_patterns(looks, masks))
     known = {*(table["group"] + "/" + table["item"])}
     for claim, _ in statements.load("claims.csv"):
         for side in filter(None, (claim.left, claim.right)):
@@ -90,7 +90,7 @@ def test_every_claim_reads_something_that_is_measured(outputs):
 def by_the_authors():
     tasks, seeds = authors.tasks(), authors.seeds()
     places = {(task, seed): AuthorsMasks(task, seed) for task in tasks for seed in seeds}
-    table = claims.together(claims.of_masks(places), claims.of_the_paper(tasks, seeds[0]))
+    table = measures.together(measures.of_masks(places), measures.of_the_paper(tasks, seeds[0]))
     return claims.lines(table, table.iloc[:0], [])
 
 
@@ -132,30 +132,30 @@ def test_a_run_can_agree_contradict_or_leave_open(shift, verdict):
     tasks = ["SST-2", "RTE", "QNLI", "MNLI"]
     below = {t: [0.5 + shift + 0.01 * (n % 2)] * 3 for n, t in enumerate(tasks)}
     above = {t: [0.5 + 0.01 * (n // 2)] * 3 for n, t in enumerate(tasks)}
-    run = claims.together(of("heads below", below), of("heads above", above))
+    run = measures.together(of("heads below", below), of("heads above", above))
     found = {line.statement.left: line for line in claims.lines(run.iloc[:0], run, tasks)}
     assert found["survivors/heads below"].run.verdict == verdict
 
 
 def test_what_is_needed_fits_what_is_asked():
-    few = claims.together(of("heads below", {"RTE": [0.5, 0.6, 0.4]}))
+    few = measures.together(of("heads below", {"RTE": [0.5, 0.6, 0.4]}))
     kappa = pd.DataFrame(
         [("RTE", 1, "survivors", "κ of heads", 0.5)],
         columns=["task", "seed", "group", "item", "score"],
     )
-    run = claims.together(few, of("heads above", {"RTE": [0.5] * 3}), kappa.assign(size=np.nan))
+    run = measures.together(few, of("heads above", {"RTE": [0.5] * 3}), kappa.assign(size=np.nan))
     found = {line.statement.left: line.run for line in claims.lines(run.iloc[:0], run, ["RTE"])}
     assert found["survivors/κ of heads"].needed == "at least 3 tasks", "κ is one number for a task"
     assert "systems" not in found["survivors/heads below"].needed
     unlearned = of("full model", {"RTE": [0.5, 0.6, 0.4]}, "reference")
-    unlearned = claims.together(
+    unlearned = measures.together(
         run, unlearned, of("majority baseline", {"RTE": [0.5] * 3}, "reference")
     )
     found = {
         line.statement.left: line.run for line in claims.lines(run.iloc[:0], unlearned, ["RTE"])
     }
     assert found["survivors/heads below"].needed == "a full model that learns the task"
-    learned = claims.together(run, of("full model", {"RTE": [0.9] * 3}, "reference"))
+    learned = measures.together(run, of("full model", {"RTE": [0.9] * 3}, "reference"))
     found = {
         line.statement.right: line.run for line in claims.lines(run.iloc[:0], learned, ["RTE"])
     }
@@ -165,8 +165,8 @@ def test_what_is_needed_fits_what_is_asked():
 def test_sizes_come_from_the_systems_where_there_are_any():
     from_masks = of("size", {"RTE": [0.6, 0.7, 0.8]}, "s-pruning")
     systems = of("good (pruned)", {"RTE": [0.5, 0.5, 0.5]}, "s-pruning").assign(size=0.3)
-    assert set(claims.together(from_masks)["item"]) == {"size"}
-    scores = statements.by_system(claims.together(systems, from_masks))
+    assert set(measures.together(from_masks)["item"]) == {"size"}
+    scores = statements.by_system(measures.together(systems, from_masks))
     assert scores["s-pruning", "size", "RTE"].tolist() == [0.3] * 3
 
 
@@ -174,13 +174,13 @@ def test_the_news_come_out_either_way():
     draw = np.random.default_rng(0)
     same = np.repeat(draw.random((1, 6, 12)) < 0.5, 3, axis=0)
     noise = {task: draw.random((3, 6, 12)) < 0.5 for task in ("RTE", "MRPC", "QNLI")}
-    empty = claims.together()
+    empty = measures.together()
     alike = dict.fromkeys(noise, same)
     shares = {"two seeds": 0.95, "by chance": 0.3, "with pre-trained": 0.97}
     halves = {"full, choosing half": 0.9, "good, choosing half": 0.85, "full, other half": 0.9}
     lost = {task: [{**halves, "good, other half": 0.7 - n / 100}] for n, task in enumerate(noise)}
-    yes = claims.news(alike, alike, empty, lost, [shares], None, draws=200)
-    no = claims.news(noise, noise, empty, {}, [{**shares, "two seeds": 0.4}], None, draws=200)
+    yes = news.gather(alike, alike, empty, lost, [shares], None, draws=200)
+    no = news.gather(noise, noise, empty, {}, [{**shares, "two seeds": 0.4}], None, draws=200)
     assert [one.so for one in yes[:3]] == [
         "yes, and layers alone do not explain it",
         "yes, and layers alone do not explain it",
@@ -198,10 +198,10 @@ def test_the_news_come_out_either_way():
 
 
 def test_the_share_of_the_gap_by_hand():
-    run = claims.together(
+    run = measures.together(
         of("full model", {"RTE": [0.9] * 3, "SST-2": [0.5] * 3}, "reference"),
         of("majority baseline", {"RTE": [0.5] * 3, "SST-2": [0.5] * 3}, "reference"),
         of("bad (retrained)", {"RTE": [0.8] * 3, "SST-2": [0.5] * 3}, "s-pruning"),
     )
-    shares = claims.gap(run, ["RTE", "SST-2"], "s-pruning", "bad (retrained)")
+    shares = tables.gap(run, ["RTE", "SST-2"], "s-pruning", "bad (retrained)")
     assert shares == {"RTE": pytest.approx(0.75)}, "a task without a gap has no share"

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from lib.data.glue import TASKS as GLUE
-from lib.paper import numbers, statements, tables
+from lib.paper import intervals, numbers, statements, tables
 from lib.paper.statements import AGREES, CANNOT_TELL, DISAGREES, Statement
 
 TASKS = ["SST-2", "RTE"]
@@ -118,24 +118,24 @@ def simulation_error(share, runs):
 
 def test_intervals_by_hand():
     # the mean is 0.2, the deviation 0.1, and t with two degrees of freedom is 4.303
-    assert np.allclose(tables.interval([0.1, 0.2, 0.3]), (0.2 - 0.2484, 0.2 + 0.2484), atol=1e-4)
-    assert np.isnan(tables.interval([0.1, 0.2])).all()
-    assert np.isnan(tables.interval([0.1, np.nan, 0.2])).all()
-    low, high = tables.interval(np.random.default_rng(0).normal(0, 1, 400))
+    assert np.allclose(intervals.of_mean([0.1, 0.2, 0.3]), (0.2 - 0.2484, 0.2 + 0.2484), atol=1e-4)
+    assert np.isnan(intervals.of_mean([0.1, 0.2])).all()
+    assert np.isnan(intervals.of_mean([0.1, np.nan, 0.2])).all()
+    low, high = intervals.of_mean(np.random.default_rng(0).normal(0, 1, 400))
     assert high - low == pytest.approx(2 * 1.96 / 20, rel=0.15)
-    assert tables.interval([0.1, 0.2, 0.4]) == tables.interval([0.1, 0.2, 0.4])
-    assert tables.interval([0.5, 0.5, 0.5]) == (0.5, 0.5)
+    assert intervals.of_mean([0.1, 0.2, 0.4]) == intervals.of_mean([0.1, 0.2, 0.4])
+    assert intervals.of_mean([0.5, 0.5, 0.5]) == (0.5, 0.5)
     # the deviation is 0.1; χ² with two degrees of freedom is 7.378 and 0.0506
     wanted = (0.1 * np.sqrt(2 / 7.378), 0.1 * np.sqrt(2 / 0.0506))
-    assert np.allclose(tables.deviation_interval([0.1, 0.2, 0.3]), wanted, rtol=1e-3)
-    assert np.isnan(tables.deviation_interval([0.1, 0.2])).all()
+    assert np.allclose(intervals.of_deviation([0.1, 0.2, 0.3]), wanted, rtol=1e-3)
+    assert np.isnan(intervals.of_deviation([0.1, 0.2])).all()
 
 
 @pytest.mark.parametrize("seeds", [3, 5])
-@pytest.mark.parametrize(("interval", "truth"), [("interval", 0.3), ("deviation_interval", 0.1)])
+@pytest.mark.parametrize(("interval", "truth"), [("of_mean", 0.3), ("of_deviation", 0.1)])
 def test_intervals_cover_the_truth_in_95_of_100_runs(interval, truth, seeds):
     scores = np.random.default_rng(seeds).normal(0.3, 0.1, (4_000, seeds))
-    ends = np.array([getattr(tables, interval)(row) for row in scores])
+    ends = np.array([getattr(intervals, interval)(row) for row in scores])
     coverage = ((ends[:, 0] < truth) & (truth < ends[:, 1])).mean()
     assert coverage == pytest.approx(0.95, abs=simulation_error(0.95, len(scores)))
 
@@ -336,7 +336,7 @@ def test_verdicts_on_averages_spreads_and_the_line_of_figure_2():
         "reference/full model": {"SST-2": [0.8, 0.9, 1.0]},
         "s-pruning/good (retrained)": {"SST-2": [0.85] * 3},
     }
-    line = statement(right="reference/full model less one std")
+    line = statement(kind="on the line", right="reference/full model")
     assert statements.judge(line, table(**full), ["SST-2"])["because"].startswith("SST-2 +0.05")
 
 
@@ -347,6 +347,8 @@ def test_verdicts_on_averages_spreads_and_the_line_of_figure_2():
         {"kind": "equivalence", "low": 0.0, "high": 0.05},
         {"kind": "equivalence", "low": -0.05},
         {"kind": "no worse", "low": 0.0},
+        {"kind": "on the line", "low": -0.1},
+        {"kind": "on the line", "over": "average"},
         {"kind": "range"},
         {"kind": "spread"},
         {"kind": "better"},
@@ -361,11 +363,10 @@ def test_bounds_that_do_not_fit_their_kind_are_refused(wrong):
 
 def test_every_statement_names_known_systems(published):
     known = {f"{group}/{item}" for group, item, _ in published}
-    special = {"", "reference/full model less one std"}
     assert {each.kind for each in statements.statements()} == set(statements.KINDS)
     for each in statements.statements():
         for side in (each.left, each.right):
-            assert side in known | special or side.endswith("/size"), side
+            assert side in known or not side or side.endswith("/size"), side
         assert each.own in ("yes", "no", "not given") and (each.own == "yes" or each.note)
 
 
@@ -419,9 +420,8 @@ def test_the_statements_say_where_the_papers_means_contradict_it(published):
                 mean = deviation
             elif each.right:
                 other, item = each.right.split("/")
-                line = item == statements.LINE
-                right = published[other, "full model" if line else item, task]
-                mean -= right[0] - (right[1] if line else 0)
+                right = published[other, item, task]
+                mean -= right[0] - (right[1] if each.kind == "on the line" else 0)
             holds.append(mean)
         points = [np.mean(holds)] if each.over == "average" else holds
         inside = [each.low <= round(x, 9) <= each.high for x in points]
@@ -444,6 +444,26 @@ def test_noise_decides_no_statement_of_difference(run, seeds):
         ]
         wrong = 1 - share_of_runs(outcomes, CANNOT_TELL)
         assert wrong <= 0.05 + simulation_error(0.05, runs), each.says
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+@pytest.mark.parametrize("alike", [0, 0.5, 0.9])
+@pytest.mark.parametrize("noisier", [0.3, 1, 3])
+def test_noise_does_not_decide_where_the_line_of_figure_2_is(seeds, alike, noisier):
+    """A system that is exactly on the full model's line, one deviation below its mean.
+
+    alike: the correlation of the two over seeds
+    noisier: the system's deviation, divided by the full model's
+    """
+    generator, runs = np.random.default_rng(seeds), 2_000
+    full, own = generator.normal(size=(2, runs, seeds))
+    system = noisier * (alike * full + np.sqrt(1 - alike**2) * own) - 1
+    line = next(each for each in statements.statements() if each.kind == "on the line")
+    outcomes = [
+        statements.decide(line, {"RTE": np.stack([a - b, b], axis=1)}, 1)
+        for a, b in zip(system, full, strict=True)
+    ]
+    assert 1 - share_of_runs(outcomes, CANNOT_TELL) <= 0.05 + simulation_error(0.05, runs)
 
 
 @pytest.mark.parametrize("seeds", [3, 5])

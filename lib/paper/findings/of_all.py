@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence, Sized
 import numpy as np
 import pandas as pd
 
-from lib.paper import numbers, tables
+from lib.paper import intervals, numbers, tables
 from lib.paper.findings import Finding
 
 PART_NAMES = ("lower", "middle", "upper")
@@ -172,7 +172,7 @@ def _sides(table: pd.DataFrame, kind: str, tasks: Sequence[str]) -> dict[str, li
 
 def _lead(table: pd.DataFrame, kind: str, task: str) -> tuple[float, float]:
     """By how much good leads `kind`, seed by seed: a 95 % interval."""
-    return tables.interval(
+    return intervals.of_mean(
         (_retrained(table, "good", task) - _retrained(table, kind, task)).dropna()
     )
 
@@ -237,9 +237,7 @@ def estimators(decisions: pd.DataFrame) -> Finding:
         f"Holm's correction{': ' + '; '.join(decided['so']) if len(decided) else ''}."
     )
     if not len(decided) and decisions["p"].isna().all():
-        return Finding(
-            run, paper, f"fewer than {tables.LEAST_SEEDS} tasks: nothing can be decided."
-        )
+        return Finding(run, paper, f"fewer than {intervals.LEAST} tasks: nothing can be decided.")
     if not len(decided):
         return Finding(run, paper, "this run does not show that the choice of estimator matters.")
     labels = [str(name)[0] for name in decided.index]

@@ -1,0 +1,167 @@
+"""Ask what the paper does not, of its authors' masks and of a run: notebook 10's last table."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from lib.analysis import agreement, overlap
+from lib.data.glue import TASKS
+from lib.paper import intervals, tables
+from lib.paper.statements import CANNOT_TELL
+
+NO_MASKS = "not a question of masks"
+
+
+class News(NamedTuple):
+    """Something that the paper does not ask: what the authors' masks and the run say, and so."""
+
+    what: str
+    masks: str
+    run: str
+    so: str
+
+
+def gather(
+    authors: Mapping[str, np.ndarray],
+    own: Mapping[str, np.ndarray],
+    table: pd.DataFrame,
+    halves: Mapping[str, Sequence[Mapping[str, float]]],
+    weights: Sequence[Mapping[str, float]],
+    compared: pd.DataFrame | None,
+    draws: int = 2_000,
+) -> list[News]:
+    """Ask what the paper does not ask.
+
+    authors, own: {task: joint head masks [seeds, layers, heads]}
+    table: the run's long table
+    halves: {task: a record of notebook 03's halves.json by seed}; weights: notebook 07's records of
+        m_masks by task; compared: its table of comparisons, if there is one
+    draws: of each permutation test
+    """
+    found = [_over_seeds(*(_kappas(part, draws) for part in (authors, own)))]
+    found += [_over_tasks(*(_pairs(part, draws) for part in (authors, own)))]
+    found += [_of_single_weights(weights), _flattery(halves), *_of_the_gap(table)]
+    if compared is None:
+        needs = f"{CANNOT_TELL}: needs the gradients of 03_structured_pruning in 3 tasks"
+        return [*found, News("comparisons of estimators (notebook 07)", NO_MASKS, "–", needs)]
+    decided = compared[compared["so"] != "not decided"]
+    for row in decided.to_dict("records"):
+        figures = f"{row['mean']:+.2f} [{row['95 % interval'].replace(' to ', ', ')}]"
+        so = f"{row['so']} (p = {row['p (Holm)']:.2g}, Holm)"
+        found.append(News(row["comparison"][2:], NO_MASKS, figures, so))
+    rest, few = len(compared) - len(decided), bool(compared["p"].isna().all())
+    if rest:
+        what = f"{rest} {'other ' if len(decided) else ''}comparisons of estimators (notebook 07)"
+        so = f"{CANNOT_TELL}: needs 3 tasks" if few else "not decided"
+        found.append(News(what, NO_MASKS, "–", so))
+    return found
+
+
+def _counts(p: pd.Series) -> tuple[int, int]:
+    return int((p < 0.05).sum()), int(p.notna().sum())
+
+
+def _kappas(masks: Mapping[str, np.ndarray], draws: int) -> list[tuple[int, int]]:
+    if not masks:
+        return []
+    table = agreement.table(masks, draws=draws)
+    within = pd.Series(agreement.holm(table["p within layers"]))  # the table corrects only p
+    return [_counts(table["p (Holm)"]), _counts(within)]
+
+
+def _pairs(masks: Mapping[str, np.ndarray], draws: int) -> list[tuple[int, int]]:
+    seeds = {len(part) for part in masks.values()}
+    if len(masks) < 2 or len(seeds) > 1:
+        return []
+    table = overlap.table(masks, draws=draws)
+    return [_counts(table[name]) for name in ("p (Holm)", "p within layers (Holm)")]
+
+
+def _over_seeds(masks: list[tuple[int, int]], run: list[tuple[int, int]]) -> News:
+    what = "do seeds share more heads than random masks of their sizes?"
+    return News(what, _of_all(masks, "tasks"), _of_all(run, "tasks"), _mostly(run, "tasks"))
+
+
+def _over_tasks(masks: list[tuple[int, int]], run: list[tuple[int, int]]) -> News:
+    what = "do tasks share more heads than layers explain?"
+    return News(what, _of_all(masks, "pairs"), _of_all(run, "pairs"), _mostly(run, "pairs"))
+
+
+def _of_all(counts: list[tuple[int, int]], units: str) -> str:
+    if not counts or not counts[0][1]:
+        return "–"
+    (over, asked), (within, asked_within) = counts
+    return f"{over} of {asked} {units}; within layers {within} of {asked_within}"
+
+
+def _mostly(counts: list[tuple[int, int]], units: str) -> str:
+    if not counts or not counts[0][1]:
+        several = "two tasks with the same seeds" if units == "pairs" else "two seeds of a task"
+        return f"{CANNOT_TELL}: needs masks of {several}"
+    (over, asked), (within, asked_within) = counts
+    if asked_within and within > asked_within / 2:
+        return "yes, and layers alone do not explain it"
+    return "yes, but layers may explain it" if over > asked / 2 else f"not shown for most {units}"
+
+
+def _of_single_weights(records: Sequence[Mapping[str, float]]) -> News:
+    what = "m-pruning: do seeds keep the same single weights? (Jaccard index)"
+    names = ("two seeds", "by chance", "with pre-trained")
+    kept = [[record.get(name, np.nan) for name in names] for record in records]
+    found = np.array([row for row in kept if not np.isnan(row).any()], float)
+    if not len(found):
+        return News(what, "–", "–", f"{CANNOT_TELL}: needs 07_stability of two seeds")
+    seeds, chance, before = found.mean(0)
+    run = f"{seeds:.2f}; by chance {chance:.2f}; with the pre-trained weights' own {before:.2f}"
+    nearer = (found[:, 0] - found[:, 1]) > (1 - found[:, 0])
+    so = "yes: nearer to all than to chance" if nearer.all() else "not in every task"
+    return News(what, "not published", run, so)
+
+
+def _flattery(halves: Mapping[str, Sequence[Mapping[str, float]]]) -> News:
+    what = "what do rows that chose a subnetwork flatter it by? (score lost on other rows)"
+    more = {
+        task: np.mean([_lost(record, "other") - _lost(record, "choosing") for record in records])
+        for task, records in halves.items()
+        if records
+    }
+    if not more:
+        return News(what, "–", "–", f"{CANNOT_TELL}: needs 03_structured_pruning")
+    return News(what, NO_MASKS, *_average(np.array([*more.values()]), "it flatters", "it does not"))
+
+
+def _lost(record: Mapping[str, float], half: str) -> float:
+    return record[f"full, {half} half"] - record[f"good, {half} half"]
+
+
+def _average(values: np.ndarray, above: str, below: str) -> tuple[str, str]:
+    low, high = intervals.of_mean(values)
+    if np.isnan(low):
+        few = "one task" if len(values) == 1 else f"{len(values)} tasks"
+        return f"{values.mean():+.3f} over {few}", f"{CANNOT_TELL}: needs 3 tasks"
+    so = above if low > 0 else below if high < 0 else "not decided"
+    return f"{values.mean():+.3f} [{low:+.3f}, {high:+.3f}] over {len(values)} tasks", so
+
+
+def _of_the_gap(table: pd.DataFrame) -> list[News]:
+    table = tables.constants_as_zero(table)
+    tasks = [task for task in TASKS if task in {*table["task"]}]
+    learned = [task for task in tasks if task not in tables.left_out(table, tasks)]
+    shares = [
+        np.array([*tables.gap(table, learned, *system).values()])
+        for system in (
+            ("s-pruning", "bad (retrained)"), ("baselines", tables.RANDOM_INIT)
+        )
+    ]  # fmt: skip
+    what = "how much of what the full model learns does a bad s-pruned subnetwork learn?"
+    bad, random = shares
+    if not len(bad):
+        return [News(what, "–", "–", f"{CANNOT_TELL}: needs 05_retrain_tickets")]
+    text = f"{100 * bad.mean():.0f} % of the gap"
+    text += f" ({100 * bad.min():.0f} % to {100 * bad.max():.0f} %)" if len(bad) > 1 else ""
+    if len(random):
+        text += f"; a random encoder {100 * random.mean():.0f} %"
+    most = int((bad > 0.5).sum())
+    return [News(what, NO_MASKS, text, f"over half of it on {most} of {len(bad)} tasks")]
