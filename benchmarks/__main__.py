@@ -20,7 +20,7 @@ from benchmarks.sides import Claim, run
 from lib.artefacts import store
 
 MODULES = ("finetuning", "search", "magnitude", "retraining", "patterns", "chain")
-LONGER = ("memory", "scheduling", "search:whole")  # run only if they are named
+LONGER = ("memory", "scheduling", "energy", "search:whole")  # run only if they are named
 RESULTS = Path(__file__).with_name("results.json")
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 TURNS = 3
+Cost = Callable[[Callable[[], Any]], tuple[float, Any]]  # runs a side: (its cost, its result)
 
 
 @dataclass(frozen=True)
@@ -77,27 +78,35 @@ def _unchecked(_ours: Any, _theirs: Any) -> bool:
     return True
 
 
-def in_turns(
-    sides: Sequence[Callable[[], Any]], turns: int, seconds: float = float("inf")
-) -> Iterator[tuple[list[float], list[Any]]]:
-    """Run all sides in turns; yield (seconds of each side, result of each side) after each turn.
+def timed(side: Callable[[], Any]) -> tuple[float, Any]:
+    """Run a side; return its seconds and its result.
 
     A side on a GPU ends when the GPU has done all of its work.
+    """
+    start = time.perf_counter()
+    result = side()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - start, result
+
+
+def in_turns(
+    sides: Sequence[Callable[[], Any]],
+    turns: int,
+    seconds: float = float("inf"),
+    cost: Cost = timed,
+) -> Iterator[tuple[list[float], list[Any]]]:
+    """Run all sides in turns; yield (cost of each side, result of each side) after each turn.
+
     seconds: end before a turn that would go beyond this, if it took as long as the earlier ones;
         there is always one turn
     """
-    taken = 0.0
+    start = time.perf_counter()
     for turn in range(1, turns + 1):
-        durations, results = [], []
-        for side in sides:
-            start = time.perf_counter()
-            results.append(side())
-            if torch.cuda.is_available():
-                torch.cuda.synchronize()
-            durations.append(time.perf_counter() - start)
-        yield durations, results
-        taken += sum(durations)
-        if taken + taken / turn > seconds:
+        measured = [cost(side) for side in sides]
+        yield [taken for taken, _ in measured], [result for _, result in measured]
+        so_far = time.perf_counter() - start
+        if so_far + so_far / turn > seconds:
             return
 
 
@@ -113,18 +122,20 @@ def compare(
     turns: int = TURNS,
     warm: bool = False,
     seconds: float = float("inf"),
+    cost: Cost = timed,
 ) -> Claim:
-    """Time both sides in turns; claim the time of `theirs` over the time of `ours`.
+    """Run both sides in turns; claim the time of `theirs` over the time of `ours`.
 
     same(ours, theirs): True if the two results agree; checked in every turn
     at_most: claim the time of `ours` over the time of `theirs` instead, with an upper bound
     amounts: how much work each side does in a turn, if they differ; times are per unit of work
     warm: True to count the first turn, too, because it needs no warm-up or is long enough
     seconds: see `in_turns`; the first turn counts if there was time for no other
+    cost: what to compare instead of times, such as energy
     Raises AssertionError if the results of a turn do not agree.
     """
     figures = []
-    for durations, results in in_turns((ours, theirs), turns + (not warm), seconds):
+    for durations, results in in_turns((ours, theirs), turns + (not warm), seconds, cost):
         if not same(*results):
             raise AssertionError(f"{work} and {against} do not give the same result")
         mine, its = (time / amount for time, amount in zip(durations, amounts, strict=True))

@@ -9,7 +9,7 @@ run at the same time do not count twice, and other programs do not count.
 import logging
 import os
 import resource
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -20,13 +20,16 @@ COUNTED, ESTIMATED = "counters", "estimated"
 
 
 @contextmanager
-def measured(country: str | None, jobs: int, cards: int) -> Generator[dict[str, Any]]:
+def measured(
+    country: str | None, jobs: int, cards: int, spent: Callable[[], float] | None = None
+) -> Generator[dict[str, Any]]:
     """Measure what runs in the block; the dict has the results afterwards.
 
     They are kwh, kg_co2eq, the share of the machine's processor time, country, and how: COUNTED or
     ESTIMATED. It stays empty without a country, if the block fails, or if codecarbon does: a
     measurement must not cost a job.
     jobs, cards: how many jobs share this machine at most, and its number of CUDA cards
+    spent: the processor seconds so far of what is measured; by default the kernels'
     """
     used: dict[str, Any] = {}
     if country is None:
@@ -38,19 +41,20 @@ def measured(country: str | None, jobs: int, cards: int) -> Generator[dict[str, 
     except Exception:
         yield used
         return
-    busy, spent = _busy_seconds(), _kernel_seconds()
+    own_seconds = spent or _kernel_seconds
+    busy, own = _busy_seconds(), own_seconds()
     found = None
     try:
         yield used
     finally:
         try:
             found = tracker.stop_task()
-            busy, spent = _busy_seconds() - busy, _kernel_seconds() - spent
+            busy, own = _busy_seconds() - busy, own_seconds() - own
         except Exception:
             found = None
     if found is not None and found.energy_consumed > 0:
         # a kernel that was killed has not said what it spent
-        share = min(1.0, spent / busy) if spent and busy else 1 / jobs
+        share = min(1.0, own / busy) if own and busy else 1 / jobs
         card = found.gpu_energy * cards / max(jobs, cards)
         energy = share * (found.cpu_energy + found.ram_energy) + card
         intensity = found.emissions / found.energy_consumed
