@@ -19,8 +19,8 @@ for an equivalence. The intervals are those of `lib.paper.intervals`.
     over "most tasks"   more than half of the tasks that count must be for it, or against it
     over "average"      the tasks are the sample: the interval is that of the mean of their means
 
-A task does not count if its full model has not been shown to learn it (`tables.left_out`). At least
-two tasks and half of the run's tasks must count. A run of a single task is judged "on this task".
+A task does not count if its full model has not been shown to learn it (`tables.left_out`), or if it
+has none of the scores. At least two tasks and half of the run's tasks must count. A run of a single task is judged "on this task".
 The margins are ours; change them in the file.
 """
 
@@ -180,7 +180,7 @@ def decide(statement: Statement, by_task: Mapping[str, np.ndarray], run: int) ->
     by_task: {task that counts: values by seed}, from `differences`
     run: the number of tasks in the run, whether they count or not
     """
-    if _too_few(statement, by_task, run):
+    if _too_few(by_task, run):
         return CANNOT_TELL
     cast = list(votes(statement, by_task, run).values())
     decided = [side for side in (AGREES, DISAGREES) if cast.count(side) > len(cast) / 2]
@@ -226,13 +226,13 @@ def _side(name: str, scores: Scores, task: str) -> np.ndarray:
     return scores.get((group, item, task), np.full(1, np.nan))
 
 
-def _too_few(statement: Statement, by_task: Mapping[str, np.ndarray], run: int) -> bool:
-    return run > 1 and _speaking(statement, by_task) < _least(run)
+def _too_few(by_task: Mapping[str, np.ndarray], run: int) -> bool:
+    return run > 1 and _speaking(by_task) < _least(run)
 
 
-def _speaking(statement: Statement, by_task: Mapping[str, np.ndarray]) -> int:
-    """Count the tasks that can speak: in an average, only those that have scores."""
-    return sum(len(x) > 0 for x in by_task.values()) if statement.over == AVERAGE else len(by_task)
+def _speaking(by_task: Mapping[str, np.ndarray]) -> int:
+    """Count the tasks that have scores."""
+    return sum(len(values) > 0 for values in by_task.values())
 
 
 def _least(run: int) -> int:
@@ -242,6 +242,7 @@ def _least(run: int) -> int:
 def votes(statement: Statement, by_task: Mapping[str, np.ndarray], run: int) -> dict[str, str]:
     """Say what each task says to a statement, or the average of a run of several tasks.
 
+    A task without any scores says nothing and is left out.
     by_task, run: as in `decide`
     """
     if statement.over == AVERAGE and run > 1:
@@ -249,6 +250,7 @@ def votes(statement: Statement, by_task: Mapping[str, np.ndarray], run: int) -> 
     return {
         task: _compare(statement, *interval(statement.kind, values))
         for task, values in by_task.items()
+        if len(values)
     }
 
 
@@ -305,8 +307,8 @@ def _figures(statement: Statement, by_task: Mapping[str, np.ndarray], run: int) 
 
 def _needed(statement: Statement, by_task: Mapping[str, np.ndarray], run: int) -> str:
     """Say what a decision would take, if the scores keep their means and deviations."""
-    if _too_few(statement, by_task, run):
-        return f"at least {_least(run)} tasks; {_speaking(statement, by_task)} of {run} count"
+    if _too_few(by_task, run):
+        return f"at least {_least(run)} tasks; {_speaking(by_task)} of {run} count"
     if statement.over == AVERAGE and run > 1:
         means = _means(by_task)
         if len(means) < intervals.LEAST:
@@ -314,14 +316,13 @@ def _needed(statement: Statement, by_task: Mapping[str, np.ndarray], run: int) -
         return _about(_enough(statement, means), "tasks")
     if not by_task:
         return "a full model that learns the task"
-    majority = len(by_task) // 2 + 1
+    majority = _speaking(by_task) // 2 + 1
     measured = [x for x in by_task.values() if len(x) >= intervals.LEAST]
     if len(measured) < majority:
         where = f" in {majority} tasks" if majority > 1 else ""
         return f"at least {intervals.LEAST} seeds of both systems{where}"
-    sides = [
-        _compare(statement, x, x) for x in (point(statement.kind, values) for values in measured)
-    ]
+    points = [point(statement.kind, values) for values in measured]
+    sides = [_compare(statement, x, x) for x in points]
     options = []
     for side in (AGREES, DISAGREES):
         seeds = sorted(
@@ -330,7 +331,7 @@ def _needed(statement: Statement, by_task: Mapping[str, np.ndarray], run: int) -
         options += seeds[majority - 1 : majority]
     if not options:
         split = f"means for it: {sides.count(AGREES)}, against it: {sides.count(DISAGREES)}"
-        return f"more tasks; of these {len(by_task)}, {split}"
+        return f"more tasks; of these {_speaking(by_task)}, {split}"
     return _about(min(options), "seeds")
 
 

@@ -298,6 +298,18 @@ def test_one_task_does_not_decide_a_run():
         assert alone["this run"] == "agrees on this task"
 
 
+def test_a_task_without_scores_has_no_vote_but_belongs_to_the_run():
+    good, bad = ({task: [score] * 3 for task in TASKS} for score in (0.9, 0.6))
+    judged = statements.judge(statement(), two(good, bad), [*TASKS, "MRPC", "QQP"])
+    assert judged["this run"] == AGREES and "MRPC –" in judged["because"]
+    good["RTE"] = [0.6] * 3
+    assert (
+        statements.judge(statement(), two(good, bad), [*TASKS, "MRPC"])["this run"] == CANNOT_TELL
+    )
+    five = statements.judge(statement(), two(good, bad), list(GLUE)[:5])
+    assert five["this run"] == CANNOT_TELL and five["needed"] == "at least 3 tasks; 2 of 5 count"
+
+
 def test_cannot_tell_says_what_is_needed():
     good = {"SST-2": [0.70, 0.74, 0.78], "RTE": [0.70, 0.74, 0.78]}
     bad = {"SST-2": [0.7] * 3, "RTE": [0.7] * 3}
