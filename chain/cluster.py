@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from multiprocessing import resource_tracker
@@ -162,11 +163,20 @@ def _signals_blocked() -> Generator[None]:
     They inherit the blocked signals; this process gets them at the end of the block, and ends them.
     """
     resource_tracker.ensure_running()  # later, this would end the block for what starts after it
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])
+    stops, came = (signal.SIGINT, signal.SIGTERM), []
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, stops)
+    # Threads that are older than the block do not block the signals. Python would hand what they
+    # get to this thread, in the middle of starting a worker.
+    main = threading.current_thread() is threading.main_thread()
+    handlers = {n: signal.signal(n, lambda n, _: came.append(n)) for n in stops} if main else {}
     try:
         yield
     finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number in came[:1]:
+            signal.raise_signal(number)
 
 
 def _cards() -> int:

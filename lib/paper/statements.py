@@ -20,8 +20,8 @@ for an equivalence. The intervals are those of `lib.paper.intervals`.
     over "average"      the tasks are the sample: the interval is that of the mean of their means
 
 A task does not count if its full model has not been shown to learn it (`tables.left_out`), or if it
-has none of the scores. At least two tasks and half of the run's tasks must count. A run of a single task is judged "on this task".
-The margins are ours; change them in the file.
+has none of the scores. At least two tasks and half of the run's tasks must count. A run of a single
+task is judged "on this task". The margins are ours; change them in the file.
 """
 
 import math

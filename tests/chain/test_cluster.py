@@ -15,6 +15,7 @@ import psutil
 import pytest
 from distributed import Client
 
+from chain import cluster as cluster_module
 from chain.cluster import Cluster, ClusterLostError
 from chain.execute import FOLDERS
 from lib.artefacts.fingerprint import ROOT
@@ -167,6 +168,22 @@ def running_scheduler(folder):
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGTERM)
             process.wait(20)
+
+
+def test_ctrl_c_waits_until_the_workers_have_started():
+    """Also if the system gives the signal to a thread that is older than the block."""
+    end = threading.Event()
+    older = threading.Thread(target=end.wait)
+    older.start()
+    reached = False
+    try:
+        with pytest.raises(KeyboardInterrupt), cluster_module._signals_blocked():
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.2)
+            reached = True
+    finally:
+        end.set()
+    assert reached
 
 
 def test_a_scheduler_that_ends_in_the_middle_of_a_run_is_one_sentence(tmp_path):
