@@ -176,12 +176,14 @@ def at_size(of: Studied, ranking: str, kept: int, units: str = "heads") -> pd.Se
 
 
 def random_band(of: Studied, units: str = "heads") -> pd.DataFrame:
-    """Summarise the random orders of all seeds: columns mean, low, high; a row for each size."""
+    """Summarise random orders: columns mean, low, high; a row for each size.
+
+    Each draw is averaged over the seeds, as `curves` averages a ranking; low and high are the least
+    and the largest of these averages.
+    """
     table = of.useful[of.useful["ranking"].str.startswith("random") & (of.useful["units"] == units)]
-    by_size = table.groupby("kept")["score"]
-    return pd.DataFrame(
-        {"mean": by_size.mean(), "low": by_size.quantile(0.025), "high": by_size.quantile(0.975)}
-    )
+    by_draw = table.groupby(["kept", "ranking"])["score"].mean().groupby("kept")
+    return pd.DataFrame({"mean": by_draw.mean(), "low": by_draw.min(), "high": by_draw.max()})
 
 
 def curves(of: Studied, names: Sequence[str], units: str = "heads") -> pd.DataFrame:

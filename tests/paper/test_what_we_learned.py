@@ -17,16 +17,22 @@ def test_three_runs_get_three_answers():
     nothing = box([CANNOT_TELL] * 10, {})
     assert "9 of the paper's 10 claims hold, 0 do not, and 1 cannot be decided" in agrees.run
     assert "nearly all tickets win here" in agrees.so
-    assert "contradicts the paper on this: claim 0; claim 1; claim 2; and 6 more" in differs.run
-    assert "learn 20 % of what the full model learns (median of 3 tasks; 10 to 30 %)" in differs.run
+    assert (
+        "contradict the paper where it says: claim 0; claim 1; claim 2; and 6 more" in differs.run
+    )
+    assert "10 % (RTE), 20 % (MNLI), 30 % (QNLI) of what the full model learns" in differs.run
+    four = box([AGREES] * 10, {"RTE": 0.1, "MNLI": 0.2, "QNLI": 0.3, "QQP": 0.4})
+    assert "learn 25 % (median of 4 tasks; 10 to 40 %) of what" in four.run
     assert "1 of the paper's 10 claims holds, 9 do not" in differs.run
-    assert "less than half" in differs.so and "stay open" not in differs.so
+    assert "on RTE a bad one learns 10 %" in differs.so and "stay open" not in differs.so
     assert "no subnetwork has been trained again" in nothing.so and "Most claims" in nothing.so
     assert len({agrees.so, differs.so, nothing.so}) == 3
 
 
 def test_one_task_is_called_one_task():
+    two = box([AGREES] * 10, {"RTE": 0.6, "MNLI": 0.95})
+    assert "60 % (RTE), 95 % (MNLI)" in two.run
     found = box([AGREES + " on this task"] * 10, {"RTE": 0.6})
     assert "10 of the paper's" in found.run and "on the one task that is there" in found.run
-    assert "on this task, but bad ones still learn most" in found.so
+    assert "on this task, but bad ones still learn most: on RTE" in found.so
     assert "bear out 1, contradict 1 and leave 0 open" in found.paper

@@ -97,12 +97,14 @@ def dots():
         for kind in style.KINDS
         for t in TASKS
     ]
-    return comparison.dots(numbers.compare(ours, "e5-small"))
+    return comparison.dots(numbers.compare(ours, "e5-small"), "score", (-1, 1))
 
 
 def epochs():
     tables = {t: pd.DataFrame(draw().random((3, 4)), columns=[3, 4, 5, 6]) for t in TASKS}
-    return comparison.epochs(tables, dict.fromkeys(TASKS, "accuracy"), dict.fromkeys(TASKS, 0.7))
+    ends = dict.fromkeys(TASKS, (0.5, 0.9))
+    metrics, good = dict.fromkeys(TASKS, "accuracy"), dict.fromkeys(TASKS, 0.7)
+    return comparison.epochs(tables, metrics, good, ends)
 
 
 def masks(seeds=5):
@@ -189,7 +191,7 @@ def reliability():
 def usefulness():
     band = pd.DataFrame({"mean": 0.5, "low": 0.4, "high": 0.6}, CURVES.index)
     labels = ("heads kept", dict.fromkeys(TASKS, "accuracy"))
-    tasks = (dict.fromkeys(TASKS, thing) for thing in (CURVES, band, 0.5))
+    tasks = (dict.fromkeys(TASKS, thing) for thing in (CURVES, band, (0.5, 0.9)))
     return importances.usefulness(*tasks, FORMULAS, labels)
 
 

@@ -5,7 +5,8 @@ numbers that agree with the paper, that contradict it, and that show nothing, an
 different things.
 
     of_one        notebooks 01, 02, 03 and 05: one task, one seed
-    of_all        notebooks 04 and 06 to 09: all tasks and seeds
+    of_all        notebooks 04 and 07 to 09: all tasks and seeds
+    of_tickets    notebook 06: are all tickets winning?
     of_the_paper  notebook 10: all claims of the paper
 """
 

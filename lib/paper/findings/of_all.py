@@ -1,46 +1,49 @@
-"""The findings of notebooks 04 and 06 to 09, which look at all tasks and seeds."""
+"""The findings of notebooks 04 and 07 to 09, which look at all tasks and seeds."""
 
 from collections.abc import Mapping, Sequence, Sized
 
 import numpy as np
 import pandas as pd
 
-from lib.paper import intervals, numbers, tables
+from lib.paper import intervals, numbers
 from lib.paper.findings import Finding
 
-PART_NAMES = ("lower", "middle", "upper")
-ON_A_PAR = 0.05  # as in statements.csv
 LEVEL = 0.05  # of p-values, after Holm's correction
 NOTHING = "there is nothing to compare"
 
 
-def survivors(kept: Mapping[str, np.ndarray], supers: pd.DataFrame) -> Finding:
+def survivors(
+    kept: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray], supers: pd.DataFrame
+) -> Finding:
     """Notebook 04: where the survivors live, and how many survive every seed.
 
     kept: {task: share of heads kept in the lower, middle and upper third of the layers, float [3]}
+    theirs: the same of the authors' masks on these tasks; empty if `kept` is of them
     supers: a row for each task; columns seeds, super-survivors, by chance (heads only)
     """
-    paper = (
-        "the important heads tend to be in the earlier and middle layers (§4.1). The number of "
-        "super-survivors is not compared with chance."
-    )
+    paper = "the important heads tend to be in the earlier and middle layers (§4.1)."
+    if theirs:
+        least = _least_above(theirs)
+        paper += f" In its masks the upper third keeps least on {least} of these tasks."
+    paper += " The number of super-survivors is not compared with chance."
     shares = {task: part for task, part in kept.items() if 0 < np.nanmean(part) < 1}
     asked = supers[supers["seeds"] > 1]
     if not shares:
         return Finding("no task keeps some heads and prunes others.", paper, f"{NOTHING}.")
-    mean = np.mean([*shares.values()], axis=0)
-    where = _names([f"{100 * m:.0f} % of the {n}" for m, n in zip(mean, PART_NAMES, strict=True)])
-    lowest = sum(int(np.argmin(part) == 2) for part in shares.values())
+    lowest = _least_above(shares)
     run = (
-        f"the good subnetworks keep {where} third of the heads, on average over "
-        f"{_count(len(shares), 'task')}; the upper third keeps least on {lowest}."
+        f"the upper third of the layers keeps the fewest heads on {lowest} of "
+        f"{count_of(len(shares), 'task')}."
     )
     if len(asked):
         more = int((asked["super-survivors"] > asked["by chance"]).sum())
-        total, chance = asked["super-survivors"].sum(), asked["by chance"].sum()
+        each = [
+            f"{row['super-survivors']:.0f} against {row['by chance']:.0f} ({task})"
+            for task, row in asked.iterrows()
+        ]
         run += (
-            f" {total:.0f} heads survive every seed of their task, against {chance:.0f} by chance; "
-            f"there are more than by chance on {more} of {_count(len(asked), 'task')}."
+            f" More heads survive every seed than chance predicts on {more} of "
+            f"{count_of(len(asked), 'task')}: {names_of(each)}."
         )
     if lowest > len(shares) / 2:
         place = "pruning spares the earlier and middle layers here too"
@@ -50,131 +53,21 @@ def survivors(kept: Mapping[str, np.ndarray], supers: pd.DataFrame) -> Finding:
     if not len(asked):
         return Finding(run, paper, f"{place}; one seed cannot say what survives every seed.")
     if more == len(asked):
-        agree = "seeds agree more than blind choice would; 07 tests it"
-    elif total <= chance:
+        agree = "seeds agree more often than independent random masks would; 07 tests it"
+    elif more == 0:
         agree = "surviving every seed is no more than what mask sizes give by chance"
     else:
-        agree = f"seeds agree more than blind choice would on {more} of {len(asked)} tasks"
+        agree = f"on {more} of {len(asked)} tasks seeds agree more often than random masks would"
     return Finding(run, paper, f"{place}; {agree}.")
 
 
-def tickets(table: pd.DataFrame, tasks: Sequence[str]) -> Finding:
-    """Notebook 06: are all tickets winning?
-
-    The answer is about s-pruning, after retraining; a task counts if its full model beats the
-    majority class (`tables.left_out`).
-    table: the long table of `tables.gather`
-    """
-    out = tables.left_out(table, tasks)
-    counted = [task for task in tasks if task not in out]
-    table = tables.constants_as_zero(table)
-    theirs = _shares_of_gap(_papers_scores(counted))
-    paper = (
-        f"they recover {_list_of_shares(theirs)} on the same tasks: random is mostly on a par with "
-        "good, and even bad ones “can be finetuned separately to reach fairly strong performance” "
-        "(§7)."
-        if counted
-        else "random s-pruned subnetworks are mostly on a par with good ones; bad ones are behind."
-    )
-    if not counted:
-        run = "no full model has been shown to beat the majority class, so nothing can be recovered"
-        return Finding(f"{run}.", paper, "this run cannot answer the question.")
-    ours = _shares_of_gap({
-        kind: {task: _retrained(table, kind, task).mean() for task in counted}
-        for kind in ("good", "random", "bad", "full model", "majority baseline")
-    })  # fmt: skip
-    sides = {kind: _sides(table, kind, counted) for kind in ("random", "bad")}
-    run = (
-        f"good, random and bad s-pruned subnetworks, trained again, recover "
-        f"{_list_of_shares(ours)} of the gap between majority class and full model "
-        f"({_tasks_counted(counted, tasks)}). "
-        + " ".join(
-            f"Good beats {kind} on {_count(len(side['behind']), 'task')}, is on a par "
-            f"(within 5 points) on {len(side['par'])}, is beaten on {len(side['ahead'])}, "
-            f"and on {len(side['open'])} this run cannot tell."
-            for kind, side in sides.items()
-        )
-    )
-    bad, random, half = sides["bad"], sides["random"], len(counted) / 2
-    if len(bad["behind"]) > half:
-        so = f"no, not all: on {_names(bad['behind'])} the bad ticket loses to the good one"
-        so += "; the paper sees bad ones behind, too"
-    elif len(bad["par"]) + len(bad["ahead"]) > half:
-        so = "yes, in this run even bad tickets win, which goes further than the paper"
-    else:
-        leaning = ours["good"] - ours["bad"]
-        so = (
-            f"this run cannot tell: {_on_most(counted)} the interval over seeds includes both 0 "
-            f"and more than 5 points. The means put bad {100 * abs(leaning):.0f} % of the gap "
-            f"{'behind' if leaning > 0 else 'ahead of'} good"
-        )
-    if len(random["behind"]) > half:
-        far = sum(_lead(table, "random", task)[0] > ON_A_PAR for task in random["behind"])
-        so += f". Good beats random {_on_most(counted)}, by more than 5 points on {far}"
-        so += (
-            ", which contradicts the paper"
-            if far > half
-            else "; so whether the paper's “on a par” holds is open"
-        )
-    elif len(random["par"]) + len(random["ahead"]) > half:
-        so += f". Random is as good as good {_on_most(counted)}, as in the paper"
-    return Finding(run, paper, f"{so}.")
+def _least_above(shares: Mapping[str, np.ndarray]) -> int:
+    """On how many tasks the upper third keeps least."""
+    return sum(int(np.argmin(part) == 2) for part in shares.values())
 
 
 def _on_most(tasks: Sized) -> str:
     return "on the one task" if len(tasks) == 1 else "on most tasks"
-
-
-def _retrained(table: pd.DataFrame, kind: str, task: str) -> pd.Series:
-    if kind in tables.KINDS:
-        return tables.values(table, "s-pruning", f"{kind} (retrained)", task)
-    return tables.values(table, "reference", kind, task)
-
-
-def _papers_scores(tasks: Sequence[str]) -> dict[str, dict[str, float]]:
-    systems = {kind: ("s-pruning", f"{kind} (retrained)") for kind in tables.KINDS}
-    systems |= {item: ("reference", item) for item in ("full model", "majority baseline")}
-    return {
-        name: {task: numbers.number(item, task, group)[0] for task in tasks}
-        for name, (group, item) in systems.items()
-    }
-
-
-def _shares_of_gap(scores: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    """Compute (score − majority) / (full − majority) of each kind, the median over tasks."""
-    full, majority = scores["full model"], scores["majority baseline"]
-    shares = {
-        kind: [
-            (scores[kind][task] - majority[task]) / (full[task] - majority[task])
-            for task in full
-            if full[task] > majority[task]
-        ]
-        for kind in tables.KINDS
-    }
-    return {kind: float(pd.Series(of, dtype=float).median()) for kind, of in shares.items()}
-
-
-def _sides(table: pd.DataFrame, kind: str, tasks: Sequence[str]) -> dict[str, list[str]]:
-    """Sort tasks by where `kind` stands beside good: behind, par, ahead, or open.
-
-    On a par: the whole interval is within the margin, even if it excludes 0.
-    """
-    sides: dict[str, list[str]] = {"behind": [], "par": [], "ahead": [], "open": []}
-    for task in tasks:
-        low, high = _lead(table, kind, task)
-        if low > -ON_A_PAR and high < ON_A_PAR:
-            side = "par"
-        else:
-            side = "behind" if low > 0 else "ahead" if high < 0 else "open"
-        sides[side].append(task)
-    return sides
-
-
-def _lead(table: pd.DataFrame, kind: str, task: str) -> tuple[float, float]:
-    """By how much good leads `kind`, seed by seed: a 95 % interval."""
-    return intervals.of_mean(
-        (_retrained(table, "good", task) - _retrained(table, kind, task)).dropna()
-    )
 
 
 def stability(table: pd.DataFrame) -> Finding:
@@ -201,7 +94,7 @@ def stability(table: pd.DataFrame) -> Finding:
     run = (
         f"κ of the heads is {_span(kappas)}. Two seeds share {ratio:.2f} times as many heads as "
         f"random masks of their sizes. This is more than chance on {sure} of "
-        f"{_count(len(known), 'task')}, and more than shared layers explain on {within}."
+        f"{count_of(len(known), 'task')}, and more than shared layers explain on {within}."
     )
     if sure == 0:
         so = "another seed keeps other heads: the overlap is indistinguishable from chance"
@@ -231,9 +124,9 @@ def estimators(decisions: pd.DataFrame) -> Finding:
     clear = decisions[decisions["so"] != "not decided"]
     decided = clear[clear["p (Holm)"] < LEVEL]
     run = (
-        f"the intervals over tasks decide {len(clear)} of {_count(len(decisions), 'comparison')}"
+        f"the intervals over tasks decide {len(clear)} of {count_of(len(decisions), 'comparison')}"
         f"{': ' + '; '.join(clear['so']) if len(clear) else ''}. "
-        f"{_count(len(decided), 'decision')} {'survives' if len(decided) == 1 else 'survive'} "
+        f"{count_of(len(decided), 'decision')} {'survives' if len(decided) == 1 else 'survive'} "
         f"Holm's correction{': ' + '; '.join(decided['so']) if len(decided) else ''}."
     )
     if not len(decided) and decisions["p"].isna().all():
@@ -255,7 +148,7 @@ def _reasons(labels: Sequence[str]) -> str:
         "F": "what is chosen", "G": "what is chosen", "H": "what is chosen",
         "I": "how far seeds agree", "J": "how far seeds agree",
     }  # fmt: skip
-    return _names(list(dict.fromkeys(about[label] for label in labels)))
+    return names_of(list(dict.fromkeys(about[label] for label in labels)))
 
 
 def patterns(correlations: pd.DataFrame, trusted: Mapping[str, float]) -> Finding:
@@ -287,18 +180,18 @@ def patterns(correlations: pd.DataFrame, trusted: Mapping[str, float]) -> Findin
     more, fewer = ([str(kind) for kind in sure.index[sign * beyond > 0]] for sign in (1, -1))
     if more and fewer:
         so = (
-            f"{_names(more)} maps of survivors are heterogeneous more often than their layers "
-            f"explain, {_names(fewer)} maps less often: no single answer"
+            f"{names_of(more)} maps of survivors are heterogeneous more often than their layers "
+            f"explain, {names_of(fewer)} maps less often: no single answer"
         )
     elif more:
         so = (
-            f"survivors do look more varied than their layers explain ({_names(more)} maps), which "
-            "contradicts the paper"
+            f"survivors have more heterogeneous maps than their layers explain ({names_of(more)} "
+            "maps), which contradicts the paper"
         )
     elif fewer:
         so = (
-            f"survivors look less varied than their layers explain ({_names(fewer)} maps): they do "
-            "not prefer such patterns, as in the paper"
+            f"survivors have fewer heterogeneous maps than their layers explain ({names_of(fewer)} "
+            "maps); the paper found no relation. Either way, they do not prefer such patterns"
         )
     else:
         so = (
@@ -326,7 +219,7 @@ def overlaps(table: pd.DataFrame, agree: tuple[float, float]) -> Finding:
     correlation, p = agree
     run = (
         f"two tasks share {ratio:.2f} times as many heads as random masks of their sizes; this is "
-        f"more than chance for {sure} of {_count(len(asked), 'pair')}, and for {within} beyond "
+        f"more than chance for {sure} of {count_of(len(asked), 'pair')}, and for {within} beyond "
         "shared layers. "
     )
     if np.isnan(p):
@@ -340,26 +233,27 @@ def overlaps(table: pd.DataFrame, agree: tuple[float, float]) -> Finding:
     if sure == 0:
         so = "no pair is shown to share more than chance gives, unlike in the paper"
         if by_seeds:
-            so += f" (10 asks only whether seeds agree on an excess: they do for {by_seeds})"
+            so += " (10 asks only whether other seeds would show the excess again: they would for "
+            so += f"{by_seeds})"
     elif sure <= len(asked) / 2:
-        so = f"{sure} of {_count(len(asked), 'pair')} are shown to share more than chance gives, "
-        so += "the others are not"
+        so = f"{sure} of {count_of(len(asked), 'pair')} {'is' if sure == 1 else 'are'} shown to "
+        so += "share more heads than chance gives"
     else:
         so = "tasks do share survivors beyond chance, as the paper says"
     if sure:
-        layers = "do not" if within > sure / 2 else "may"
-        so += f". Shared layers {layers} explain most of that"
+        beyond = "also beyond what shared layers explain" if within else "which layers may explain"
+        so += f", {within} of them {beyond}" if 0 < within < sure else f", {beyond}"
     if not np.isnan(p):
         noise = "is not one seed's accident" if p < LEVEL else "is indistinguishable from noise"
         so += f". Which tasks are close {noise}"
     return Finding(run, paper, f"{so}.")
 
 
-def _count(number: int, what: str) -> str:
+def count_of(number: int, what: str) -> str:
     return f"{number} {what}" + ("" if number == 1 else "s")
 
 
-def _names(names: Sequence[str]) -> str:
+def names_of(names: Sequence[str]) -> str:
     *most, last = names
     return f"{', '.join(most)} and {last}" if most else last
 
@@ -367,16 +261,3 @@ def _names(names: Sequence[str]) -> str:
 def _span(values: pd.Series) -> str:
     low, high = f"{values.min():.2f}", f"{values.max():.2f}"
     return low if low == high else f"{low} to {high}"
-
-
-def _list_of_shares(shares: Mapping[str, float]) -> str:
-    parts = ["–" if np.isnan(share) else f"{100 * share:.0f}" for share in shares.values()]
-    return f"{_names(parts)} %"
-
-
-def _tasks_counted(counted: Sequence[str], tasks: Sequence[str]) -> str:
-    left = len(tasks) - len(counted)
-    return (
-        f"median of {_count(len(counted), 'task')}"
-        + (f"; {left} left out, whose full model is not shown to beat the majority" if left else "")
-    )  # fmt: skip

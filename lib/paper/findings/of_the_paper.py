@@ -7,6 +7,7 @@ import numpy as np
 from lib.paper.findings import Finding
 from lib.paper.statements import AGREES, CANNOT_TELL, DISAGREES, ON_THIS_TASK
 
+FEW = 3  # tasks that a box lists one by one
 WINS, MOST = 0.9, 0.5  # shares of the gap: where a ticket is called winning, where it learns most
 
 
@@ -28,13 +29,12 @@ def what_we_learned(
     )
     against = [claim for claim, verdict in run if verdict.startswith(DISAGREES)]
     if against:
-        text += f" It contradicts the paper on this: {'; '.join(against[:3])}"
+        text += f" The numbers contradict the paper where it says: {'; '.join(against[:3])}"
         text += f"; and {len(against) - 3} more." if len(against) > 3 else "."
     if bad:
-        shares = 100 * np.array([*bad.values()])
         text += (
-            f" Trained again, bad s-pruned subnetworks learn {np.median(shares):.0f} % of what the "
-            f"full model learns ({_range(shares)})."
+            f" Trained again, bad s-pruned subnetworks learn {_listed(bad)} of what the full model "
+            "learns."
         )
     return Finding(text, _paper(masks), _so(bad, agree + differ, len(run)))
 
@@ -43,10 +43,12 @@ def _one_task(verdicts: Sequence[str]) -> bool:
     return any(verdict.endswith(ON_THIS_TASK) for verdict in verdicts)
 
 
-def _range(shares: np.ndarray) -> str:
-    if len(shares) == 1:
-        return "one task"
-    return f"median of {len(shares)} tasks; {shares.min():.0f} to {shares.max():.0f} %"
+def _listed(bad: Mapping[str, float]) -> str:
+    if len(bad) <= FEW:
+        return ", ".join(f"{100 * share:.0f} % ({task})" for task, share in bad.items())
+    shares = 100 * np.array([*bad.values()])
+    span = f"{shares.min():.0f} to {shares.max():.0f} %"
+    return f"{np.median(shares):.0f} % (median of {len(shares)} tasks; {span})"
 
 
 def _paper(masks: Sequence[tuple[str, str]]) -> str:
@@ -63,14 +65,15 @@ def _so(bad: Mapping[str, float], decided: int, claims: int) -> str:
     if not bad:
         answer = "whether all tickets win stays open: no subnetwork has been trained again."
     else:
-        share = float(np.median([*bad.values()]))
         where = "on this task" if len(bad) == 1 else "here"
-        if share >= WINS:
+        worst = min(bad, key=lambda task: bad[task])
+        least = f"on {worst} a bad one learns {100 * bad[worst]:.0f} %"
+        if bad[worst] >= WINS:
             answer = f"nearly all tickets win {where}: bad ones come close to the full model."
-        elif share >= MOST:
-            answer = f"not all tickets win {where}, but bad ones still learn most of the task."
+        elif bad[worst] >= MOST:
+            answer = f"not all tickets win {where}, but bad ones still learn most: {least}."
         else:
-            answer = f"not all tickets win {where}: bad ones learn less than half of the task."
+            answer = f"not all tickets win {where}: {least}."
     rest = claims - decided
     if rest > claims / 2:
         answer += " Most claims stay open; each line below says what would decide it."

@@ -1,5 +1,6 @@
 """Good, random and bad subnetworks side by side, and our numbers beside the paper's."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -92,7 +93,8 @@ class Seeds:
 
 def by_seed(panels: Sequence[Seeds]) -> Figure:
     """Notebook 06: each seed's subnetworks, cut out and trained again (Fig. 2, Fig. 17)."""
-    figure, axes_of = panels_of(len(panels), WIDTH / 3, 1.75)
+    across = min(3, max(2, len(panels)))
+    figure, axes_of = panels_of(len(panels), WIDTH / across, 2.3 if across < 3 else 1.9)
     for axes, panel in zip(axes_of, panels, strict=True):
         _full_model(axes, np.asarray(panel.full, float), panel.majority)
         width = len(KINDS) + 0.7
@@ -116,7 +118,10 @@ def by_seed(panels: Sequence[Seeds]) -> Figure:
 def _full_model(axes: Axes, scores: np.ndarray, majority: float) -> None:
     deviation = scores.std(ddof=1) if len(scores) > 1 else 0.0
     low, high = scores.mean() - deviation, scores.mean() + deviation
-    axes.axhspan(low, high, color="0.87", linewidth=0, label="full model ± 1 std", zorder=0)
+    # the edge keeps a band visible that is thinner than a pixel
+    axes.axhspan(
+        low, high, facecolor="0.87", edgecolor="0.87", label="full model ± 1 std", zorder=0
+    )
     axes.axhline(scores.mean(), color="0.5", linewidth=0.8, zorder=1)
     if np.isfinite(majority):
         axes.axhline(majority, color="0.2", linestyle=":", label="majority class", zorder=1)
@@ -133,48 +138,72 @@ def _pairs(axes: Axes, at: float, pruned: pd.DataFrame, retrained: pd.DataFrame)
         axes.scatter(np.full(len(retrained), after), retrained[kind], facecolor=colour, **dot)
 
 
-def dots(compared: pd.DataFrame) -> Figure:
+def dots(
+    compared: pd.DataFrame, label: str = "", span: tuple[float, float] | None = None
+) -> Figure:
     """Draw our numbers and the paper's: a panel for each kind of number, a row for each task.
 
     compared: of `lib.paper.numbers.compare`. A line shows "± 95 %", the uncertainty of the
         difference, around ours; where there is none, there is no line.
+    label: what the numbers are, for the axis
+    span: the values that are possible, such as (0, 1) for shares: all panels then have one axis,
+        and no line leaves it. None: each panel has an axis of its own.
     """
     kinds, tasks = list(compared["what"].unique()), list(compared["task"].unique())
     columns = min(3, len(kinds))
-    figure, panels = panels_of(len(kinds), WIDTH / 3, 0.75 + 0.19 * len(tasks), columns=columns)
+    figure, panels = panels_of(len(kinds), WIDTH / 3, 0.85 + 0.19 * len(tasks), columns=columns)
     heights = {task: -place for place, task in enumerate(tasks)}
+    least, most = span or (-np.inf, np.inf)
+    has_line = bool((compared["± 95 %"] > 0).any())
+    names = f"this run{' (line: ± 95 % of the difference)' if has_line else ''}", "the paper"
     for number, (axes, kind) in enumerate(zip(panels, kinds, strict=True)):
         rows = compared[compared["what"] == kind]
         y = rows["task"].map(heights)
         ends = rows[["ours", "paper"]]
         axes.hlines(y, ends.min(axis=1), ends.max(axis=1), color="0.8", linewidth=2, zorder=1)
         low, high = (rows["ours"] + sign * rows["± 95 %"] for sign in (-1, 1))
-        axes.hlines(y, low, high, color=OURS["color"], linewidth=0.8, zorder=2)
-        axes.scatter(rows["ours"], y, **OURS, s=24, zorder=4, label="this run (line: ± 95 %)")
+        line: dict[str, Any] = {"color": OURS["color"], "linewidth": 0.8, "zorder": 2}
+        axes.hlines(y, low.clip(least, most), high.clip(least, most), **line)
+        axes.scatter(rows["ours"], y, **OURS, s=24, zorder=4, label=names[0])
         hollow: dict[str, Any] = {
             "marker": PAPERS["marker"],
             "edgecolor": PAPERS["color"],
             "facecolor": "white",
         }
-        axes.scatter(rows["paper"], y, **hollow, s=24, zorder=3, label="the paper")
+        axes.scatter(rows["paper"], y, **hollow, s=24, zorder=3, label=names[1])
         shown = tasks if number % columns == 0 else [""] * len(tasks)
         axes.set_yticks(list(heights.values()), shown, fontsize=8)
         axes.set_ylim(-len(tasks) + 0.4, 0.6)
+        if span:
+            margin = 0.04 * (most - least)
+            axes.set_xlim(max(least, _floor(compared, least)) - margin, most + margin)
         axes.tick_params(axis="x", labelsize=8)
         axes.set_title(kind, fontsize=8)
+        if number >= len(kinds) - columns:
+            axes.set_xlabel(label, fontsize=8)
     return legend_below(finish(figure), ncols=2)
 
 
+def _floor(compared: pd.DataFrame, least: float) -> float:
+    """Where a common axis may begin: the smallest number or end of a line, to a tenth below."""
+    ends = compared["ours"] - compared["± 95 %"].fillna(0)
+    return math.floor(10 * max(least, min(ends.min(), compared["paper"].min()))) / 10
+
+
 def epochs(
-    scores: Mapping[str, pd.DataFrame], metrics: Mapping[str, str], good: Mapping[str, float]
+    scores: Mapping[str, pd.DataFrame],
+    metrics: Mapping[str, str],
+    good: Mapping[str, float],
+    ends: Mapping[str, tuple[float, float]],
 ) -> Figure:
     """Notebook 06: bad subnetworks that train longer, epoch by epoch (Fig. 16).
 
     scores: {task: a table with a row for each seed and a column for each epoch}.
     metrics: {task: the name of its metric}.
     good: {task: the mean score of the retrained good subnetworks}.
+    ends: {task: the mean scores of the majority class and the full model}; nan is not drawn.
     """
-    figure, panels = panels_of(len(scores), WIDTH / 3, 1.8, above=0.4)
+    figure, panels = panels_of(len(scores), WIDTH / min(3, max(2, len(scores))), 2.1)
     bad = KINDS["bad"]
     for axes, (task, table) in zip(panels, scores.items(), strict=True):
         epoch = table.columns
@@ -182,9 +211,12 @@ def epochs(
             axes.plot(epoch, of_seed, **bad, markersize=4, linewidth=0.9, label="bad, each seed")
         style: dict[str, Any] = {"color": BLUE, "linestyle": "--", "linewidth": 1.2}
         axes.axhline(good[task], **style, label="good, retrained: mean")
+        majority, full = ends[task]
+        axes.axhline(full, color="0.5", linewidth=0.8, label="full model: mean")
+        axes.axhline(majority, color="0.2", linestyle=":", label="majority class")
         axes.set(xticks=epoch)
         axes.set_title(task, fontsize=9)
         axes.set_xlabel("epoch", fontsize=8)
         axes.set_ylabel(metrics[task], fontsize=8)
         axes.tick_params(labelsize=8)
-    return legend_below(finish(figure), ncols=2)
+    return legend_below(finish(figure), ncols=4)

@@ -13,25 +13,36 @@ MODE_NAMES = {"joint": "heads and MLPs together", "heads": "heads only", "mlps":
 
 
 def units(
-    axes: Axes, heads: np.ndarray, mlps: np.ndarray, span: tuple[float, float], title: str
+    axes: Axes,
+    heads: np.ndarray | None,
+    mlps: np.ndarray | None,
+    span: tuple[float, float],
+    title: str,
+    colours: str = "Blues",
+    around: float = 0.0,
 ) -> None:
     """Draw a value for each head and each MLP; the MLPs have a column of their own (Fig. 1).
 
-    heads, mlps: [layers, heads] and [layers], shown as whole numbers; zeros stay empty
+    heads, mlps: [layers, heads] and [layers], shown as whole numbers; zeros stay empty. None: there
+        is no such column.
     span: the values of the lightest and the darkest colour
+    around: what is subtracted from a value for its colour, but not for its number
     """
-    layers, width = heads.shape
-    cells = np.full((layers, width + 2), np.nan)
-    cells[:, :width], cells[:, -1] = heads, mlps
+    columns = [] if heads is None else [*heads.T]
+    names = [str(head) if head % 2 == 0 else "" for head in range(len(columns))]
+    if mlps is not None:
+        gap = [np.full(len(mlps), np.nan)] if columns else []
+        columns, names = [*columns, *gap, mlps], [*names, *([""] if gap else []), "MLP"]
+    cells = np.stack(columns, axis=1)
     labels = np.full(cells.shape, "", dtype=object)
     for row, column in np.argwhere(cells > 0):
-        labels[row, column] = format(cells[row, column], ".0f")
-    heat_map(axes, cells, labels, *span, fontsize=8)
-    names = [str(head) if head % 2 == 0 else "" for head in range(width)]
-    axes.set_xticks(np.r_[np.arange(width), width + 1] + 0.5, [*names, "MLP"], rotation=0)
-    axes.set_yticks(np.arange(layers) + 0.5, [*map(str, range(layers))], rotation=0)
+        value = cells[row, column]
+        labels[row, column] = "<1" if value < 0.5 else format(value, ".0f")
+    heat_map(axes, cells - around, labels, *span, fontsize=8, colours=colours)
+    axes.set_xticks(np.arange(len(names)) + 0.5, names, rotation=0)
+    axes.set_yticks(np.arange(len(cells)) + 0.5, [*map(str, range(len(cells)))], rotation=0)
     axes.tick_params(labelsize=8, length=0)
-    axes.set_xlabel("head", fontsize=8)
+    axes.set_xlabel("head" if heads is not None else "", fontsize=8)
     axes.set_ylabel("layer", fontsize=8)
     axes.set_title(title, fontsize=8)
 
@@ -40,18 +51,22 @@ def units(
 class Kept:
     """A heat map of how often heads and MLPs are kept.
 
-    heads, mlps: how often, int [layers, heads] and [layers]
+    heads, mlps: how often, int [layers, heads] and [layers]; None if a search keeps all of them
     of: how often they could be kept
     """
 
-    heads: np.ndarray
-    mlps: np.ndarray
+    heads: np.ndarray | None
+    mlps: np.ndarray | None
     of: int
 
 
-def kept(heads: np.ndarray, mlps: np.ndarray) -> Kept:
-    """Count in how many masks units are kept; masks: bool [masks, layers, …]."""
-    return Kept(np.asarray(heads).sum(0), np.asarray(mlps).sum(0), len(heads))
+def kept(heads: np.ndarray, mlps: np.ndarray, mode: str = "joint") -> Kept:
+    """Count in how many masks units are kept; masks: bool [masks, layers, …].
+
+    mode: of the search; the units that it does not prune are left out
+    """
+    of_heads = None if mode == "mlps" else np.asarray(heads).sum(0)
+    return Kept(of_heads, None if mode == "heads" else np.asarray(mlps).sum(0), len(heads))
 
 
 def survivors(panels: Mapping[str, Kept], columns: int = 2) -> Figure:
@@ -59,7 +74,8 @@ def survivors(panels: Mapping[str, Kept], columns: int = 2) -> Figure:
 
     panels: {title: counts}; they may be of encoders of different shapes
     """
-    layers = max(content.heads.shape[0] for content in panels.values())
+    layers = max(len(part) for content in panels.values() for part in (content.heads, content.mlps)
+                 if part is not None)  # fmt: skip
     across = min(columns, len(panels))
     figure, grid = panels_of(len(panels), WIDTH / max(across, 2), 0.8 + 0.17 * layers, columns)
     for axes, (title, content) in zip(grid, panels.items(), strict=True):
@@ -70,13 +86,15 @@ def survivors(panels: Mapping[str, Kept], columns: int = 2) -> Figure:
 def shares(panels: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
     """Notebook 04: the share of weights, in percent, that m-pruning keeps in each unit (Fig. 1a).
 
-    panels: {title: (heads, mlps)}, shares [layers, heads] and [layers]; the colours of all panels
-        reach from the smallest share to the largest
+    panels: {title: (heads, mlps)}, shares [layers, heads] and [layers]. The numbers are the shares;
+        the colours say how far a unit is above or below the mean of its panel's heads.
     """
-    everything = np.concatenate([np.ravel(part) for both in panels.values() for part in both])
-    span = 100 * float(everything.min()), 100 * float(everything.max())
+    means = {title: 100 * float(heads.mean()) for title, (heads, _) in panels.items()}
+    apart = [np.abs(100 * heads - means[title]).max() for title, (heads, _) in panels.items()]
+    most = max(1.0, *map(float, apart))
     layers = max(heads.shape[0] for heads, _ in panels.values())
     figure, grid = panels_of(len(panels), WIDTH / 2, 0.8 + 0.17 * layers, columns=2)
     for axes, (title, (heads, mlps)) in zip(grid, panels.items(), strict=True):
-        units(axes, 100 * heads, 100 * mlps, span, title)
+        look = {"colours": "PuOr_r", "around": means[title]}
+        units(axes, 100 * heads, 100 * mlps, (-most, most), title, **look)
     return finish(figure)

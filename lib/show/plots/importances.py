@@ -23,7 +23,8 @@ STYLES: dict[str, dict[str, Any]] = {
     "removal, moved": {"color": "0.0", "linestyle": ":"},
 }
 
-
+# The estimators that the notebooks speak of; figures of many lines draw the others in grey.
+MAIN = ("example", "running", "signed", "removal, moved")
 REASONS = {
     "other rows": ("o", BLUE, "same model, other examples"),
     "other seed": ("s", ORANGE, "another seed, same examples"),
@@ -50,9 +51,9 @@ def reliability(curves: Mapping[str, pd.DataFrame], names: Mapping[str, str]) ->
         axes.set_xscale("log", base=2)
         axes.set_xticks(table.index, [str(rows) for rows in table.index])
         axes.minorticks_off()
-        axes.set_title(task, fontsize=10)
+        axes.set_title(task, fontsize=9)
         axes.set(xlabel="examples in each sample", ylim=(min(0, table.min(axis=None)) - 0.05, 1.03))
-    panels[0].set_ylabel("Spearman's ρ of two samples,\none model, heads")
+    panels[0].set_ylabel("Spearman's ρ of two samples")
     return legend_below(finish(figure), ncols=3)
 
 
@@ -63,7 +64,7 @@ def validity(table: pd.DataFrame, names: Mapping[str, str]) -> Figure:
         its 95 % interval over examples
     names: {estimator: its formula}
     """
-    titles = {"net": "net effect on the loss, E Δ", "moved": "how much answers move, E|Δ|"}
+    titles = {"net": "net effect on the loss, E Δ", "moved": "size of the change, E|Δ|"}
     kinds = [(units, truth) for units in ("heads", "MLPs") for truth in titles]
     figure, grid = plt.subplots(
         2, 2, figsize=(WIDTH, 1.2 + 0.62 * len(names)), sharex=True, sharey=True, squeeze=False
@@ -76,8 +77,9 @@ def validity(table: pd.DataFrame, names: Mapping[str, str]) -> Figure:
         for place, task in enumerate(tasks):
             of_task = part[part["task"] == task]
             y = of_task["estimator"].map(heights) + offsets[place]
-            colour = plt.get_cmap("cividis")(0.08 + 0.8 * place / max(len(tasks) - 1, 1))
-            axes.hlines(y, of_task["low"], of_task["high"], color=colour, linewidth=1.3)
+            colour = plt.get_cmap("cividis")(0.65 * place / max(len(tasks) - 1, 1))
+            ends = of_task["low"].clip(-1, 1), of_task["high"].clip(-1, 1)
+            axes.hlines(y, *ends, color=colour, linewidth=1.3)
             axes.scatter(of_task["ρ"], y, color=colour, marker=markers[place], s=20, label=task)
         axes.axvline(0, color="0.3", linewidth=0.8)
         axes.set_title(f"removing one of the {units}:\n{titles[truth]}", fontsize=9)
@@ -91,29 +93,40 @@ def validity(table: pd.DataFrame, names: Mapping[str, str]) -> Figure:
 def usefulness(
     curves: Mapping[str, pd.DataFrame],
     random: Mapping[str, pd.DataFrame],
-    majority: Mapping[str, float],
+    ends: Mapping[str, tuple[float, float]],
     names: Mapping[str, str],
     labels: tuple[str, Mapping[str, str]],
 ) -> Figure:
     """Draw the score of the k best units, on examples that chose nothing.
 
+    Rankings that the legend does not need to tell apart are grey: those without an entry in MAIN.
     curves: {task: score, mean over seeds; a row for each k, a column for each ranking}
     random: {task: columns mean, low, high, a row for each k: random orders}
-    majority: {task: the score of the most frequent answer, or nan}
+    ends: {task: the scores of the most frequent answer and of the full model}; nan is not drawn
     names: {ranking: its label}
     labels: (of the x axis, {task: the metric})
     """
-    figure, panels = panels_of(len(curves), WIDTH / 2, 2.4, columns=2)
+    across = min(3, max(2, len(curves)))
+    figure, panels = panels_of(len(curves), WIDTH / across, 2.3, columns=across)
     for axes, (task, table) in zip(panels, curves.items(), strict=True):
         band = random[task]
-        style: dict[str, Any] = {"color": "0.87", "label": "random orders: mean and 95 % of them"}
+        style: dict[str, Any] = {"color": "0.9", "label": "random orders, least to largest"}
         axes.fill_between(band.index, band["low"], band["high"], **style)
-        axes.plot(band.index, band["mean"], color="0.6", linewidth=1)
-        axes.axhline(majority[task], color="0.4", linewidth=0.8, linestyle=":")
-        for name in table.columns:
-            axes.plot(table.index, table[name], **_line(name), linewidth=1.4, label=names[name])
-        axes.set_title(task, fontsize=10)
-        axes.set(xlabel=labels[0], ylabel=f"{labels[1][task]}, other half of dev")
+        axes.plot(band.index, band["mean"], color="0.5", linewidth=1, label="random orders, mean")
+        majority, full = ends[task]
+        axes.axhline(full, color="0.3", linewidth=0.8, label="full model")
+        if majority > table.min(axis=None) - 0.1:  # far below, it would only stretch the axis
+            axes.axhline(majority, color="0.3", linestyle=":", label="majority class")
+        for name in shown_first(list(table.columns)):
+            main, last = name in MAIN, name == "running"
+            look = _line(name) if main else {"color": "0.75", "linestyle": "-"}
+            label = names[name] if main else "other estimators"
+            axes.plot(
+                table.index, table[name], **look, linewidth=1.5 if main else 0.7, label=label,
+                zorder=3 if main else 2 + 0.1 * last
+            )  # fmt: skip
+        axes.set_title(task, fontsize=9)
+        axes.set(xlabel=labels[0], ylabel=labels[1][task])
     return legend_below(finish(figure), ncols=3)
 
 
@@ -130,11 +143,14 @@ def reasons(table: pd.DataFrame, names: Mapping[str, str]) -> Figure:
         part = table[table["task"] == task]
         y = part["estimator"].map(heights)
         axes.hlines(y, part["both"], part["other rows"], color="0.8", linewidth=2)
-        for column, (marker, colour, label) in REASONS.items():
-            axes.scatter(part[column], y, marker=marker, color=colour, s=22, label=label, zorder=3)
+        for shift, (column, (marker, colour, label)) in zip(
+            (0.16, 0, -0.16), REASONS.items(), strict=True
+        ):
+            dot: dict[str, Any] = {"marker": marker, "color": colour, "s": 18, "zorder": 3}
+            axes.scatter(part[column], y + shift, **dot, label=label)
         axes.axvline(0, color="0.3", linewidth=0.8)
-        axes.set_title(task, fontsize=10)
-        axes.set(xlim=(-0.3, 1.05), xlabel="Spearman's ρ over heads")
+        axes.set_title(task, fontsize=9)
+        axes.set(xlim=(min(0, table["both"].min()) - 0.05, 1.05), xlabel="Spearman's ρ over heads")
         shown = [names[name] for name in heights] if number % 3 == 0 else [""] * len(heights)
         axes.set_yticks(list(heights.values()), shown, fontsize=9)
     return legend_below(finish(figure), ncols=3)
@@ -146,7 +162,7 @@ def kappa_by_size(
     names: Mapping[str, str],
     units: str,
 ) -> Figure:
-    """Draw κ over seeds if each seed keeps its k most important units, for every k.
+    """Draw κ over seeds if each seed keeps its k most important units, from 10 to 90 % of them.
 
     curves: {task: {estimator: κ, float [units + 1]}}
     floors: {task: the 95th percentile of κ of random masks of each size, float [units + 1]}
@@ -155,14 +171,23 @@ def kappa_by_size(
     """
     figure, panels = panels_of(len(curves), WIDTH / 3, 2.2)
     for axes, (task, lines) in zip(panels, curves.items(), strict=True):
+        # at the ends, two or three units decide κ
         sizes = np.arange(len(floors[task]))
-        style: dict[str, Any] = {"color": "0.87", "label": "95 % of random masks are below its top"}
-        axes.fill_between(sizes, 0, floors[task], **style)
+        shown = slice(len(sizes) // 10, len(sizes) - len(sizes) // 10)
+        style: dict[str, Any] = {
+            "color": "0.9",
+            "label": "random masks, up to their 95th percentile",
+        }
+        axes.fill_between(sizes[shown], 0, floors[task][shown], **style)
         axes.axhline(0, color="0.3", linewidth=0.8)
-        for name, kappas in lines.items():
-            axes.plot(sizes, kappas, **_line(name), linewidth=1.4, label=names[name])
-        axes.set_title(task, fontsize=10)
-        axes.set(xlabel=f"{units} kept by each seed", ylim=(-0.4, 1.03))
+        for name in shown_first(list(lines)):
+            main = name in MAIN
+            look = _line(name) if main else {"color": "0.75", "linestyle": "-"}
+            label = names[name] if main else "other estimators"
+            thick = 1.5 if main else 0.7
+            axes.plot(sizes[shown], lines[name][shown], **look, linewidth=thick, label=label)
+        axes.set_title(task, fontsize=9)
+        axes.set(xlabel=f"{units} kept by each seed", ylim=(-0.15, 1.03))
     panels[0].set_ylabel("Fleiss' κ over seeds")
     return legend_below(finish(figure), ncols=3)
 

@@ -33,8 +33,8 @@ def survival_counts(counts: Mapping[str, tuple[np.ndarray, np.ndarray]], units: 
     counts: {title: (observed, expected)}, each [S + 1].
     units: what is counted, for the axis label.
     """
-    columns = min(6, len(counts))
-    figure, panels = panels_of(len(counts), WIDTH / max(columns, 4), 1.75, columns)
+    columns = min(4, len(counts))
+    figure, panels = panels_of(len(counts), WIDTH / max(columns, 3), 1.75, columns)
     for number, (axes, (title, pair)) in enumerate(zip(panels, counts.items(), strict=True)):
         observed, expected = pair
         seeds = np.arange(len(observed))
@@ -59,9 +59,9 @@ def agreement_by_task(tables: Mapping[str, pd.DataFrame], papers: tuple[float, f
     """
     ours = next(iter(tables.values()))
     figure, axes = plt.subplots(figsize=(WIDTH, 0.8 + 0.24 * len(ours)))
-    for (name, table), style, shift in zip(
-        tables.items(), (OURS, PAPERS), (0.12, -0.12), strict=False
-    ):
+    # the authors' masks come last, or alone
+    looks = {1: ((PAPERS, 0.0),), 2: ((OURS, 0.12), (PAPERS, -0.12))}[len(tables)]
+    for (name, table), (style, shift) in zip(tables.items(), looks, strict=True):
         y = np.arange(len(ours))[::-1] + shift
         sure = (table.loc[ours.index, "p (Holm)"] < 0.05).to_numpy()
         kappas = table.loc[ours.index, "κ"].to_numpy(float)
@@ -70,7 +70,9 @@ def agreement_by_task(tables: Mapping[str, pd.DataFrame], papers: tuple[float, f
             (~sure, "white", "not shown to be"),
         ):
             dot: dict[str, Any] = {"marker": style["marker"], "edgecolor": style["color"], "s": 34}
-            axes.scatter(kappas[group], y[group], facecolor=fill, **dot, label=f"{name}: {text}")
+            if group.any():
+                label = f"{name}: {text}"
+                axes.scatter(kappas[group], y[group], facecolor=fill, **dot, label=label)
     text = f"the paper's range, {papers[0]:.2f} to {papers[1]:.2f}"
     axes.axvspan(*papers, color="0.9", linewidth=0, zorder=0, label=text)
     axes.axvline(0, color="0.3", linewidth=1, linestyle="--", label="random masks")
@@ -109,6 +111,9 @@ def importance_by_round(
     axes.set(ylabel=f"importance of a head\n({scale})", title=title)
     below = grid[-1, 0]
     below.set_xticks(rounds, labels, fontsize=8)
+    below.set_xlabel(
+        "iteration whose mask was accepted (above) and its live heads (below)", fontsize=8
+    )
     if swaps:
         styles = ((ORANGE, "o", "-"), (GREEN, "s", "--"))
         for (name, shares), (colour, marker, line) in zip(swaps.items(), styles, strict=True):
@@ -116,7 +121,7 @@ def importance_by_round(
             below.plot(rounds, shares, **style, markersize=4, linewidth=1.2, label=name)
         below.axhline(0.5, color="0.3", linestyle=":", linewidth=1, label="order is pure noise")
         below.set(ylim=(-0.03, 0.6), ylabel="probability\nthat two heads swap")
-        under = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.3), "ncols": 3}
+        under = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.5), "ncols": 3}
         below.legend(**under, frameon=False, fontsize=8)
     return finish(figure)
 
@@ -137,6 +142,7 @@ def maps(
             axes.imshow(attention, cmap="viridis", vmin=0, interpolation="nearest")
             axes.set_title(title, fontsize=8)
             axes.set(xticks=[], yticks=[])
+            axes.spines[:].set_visible(False)
             if tokens is not None and number == len(rows) - 1:
                 axes.set_xticks(range(len(tokens)), tokens, rotation=90, fontsize=8)
         for axes in axes_row[len(row) :]:
@@ -154,7 +160,7 @@ def confusion(tables: Mapping[str, np.ndarray], classes: Sequence[str]) -> Figur
     """
     figsize = (WIDTH, 3.3)
     figure, grid = plt.subplots(1, len(tables), figsize=figsize, sharey=True, squeeze=False)
-    abbreviations = {"vertical+diagonal": "both", "heterogeneous": "heterog."}
+    abbreviations = {"vertical+diagonal": "vert.+diag.", "heterogeneous": "heterog."}
     short = [abbreviations.get(name, name) for name in classes]
     for axes, (title, table) in zip(grid[0], tables.items(), strict=True):
         shares = table / np.maximum(table.sum(1, keepdims=True), 1)
@@ -188,8 +194,10 @@ def correlations(tables: Mapping[str, pd.DataFrame]) -> Figure:
         axes.hlines(heights, *ends, **bar, label="95 % of shuffles within layers")
         dot: dict[str, Any] = {"color": BLUE, "zorder": 3}
         axes.scatter(table["correlation"], heights, **dot, label="observed")
-        cross: dict[str, Any] = {"color": PAPERS["color"], "marker": "x", "zorder": 4}
-        axes.scatter(table["paper"], heights, **cross, label="the paper")
+        hollow: dict[str, Any] = {"marker": PAPERS["marker"], "edgecolor": PAPERS["color"]}
+        axes.scatter(
+            table["paper"], heights, **hollow, facecolor="white", zorder=4, label="the paper"
+        )
         axes.axvline(0, color="0.3", linestyle="--", linewidth=1)
         axes.set_title(f"{kind} attention", fontsize=9)
         axes.set_yticks(heights, table.index, fontsize=8)
@@ -210,7 +218,7 @@ def patterns(shares: Mapping[str, Mapping[str, pd.DataFrame]]) -> Figure:
     for axes_row, (kind, tables) in zip(grid, shares.items(), strict=True):
         for axes, (title, table) in zip(axes_row, tables.items(), strict=True):
             bottom = np.zeros(len(table))
-            for name in table.columns:
+            for name in reversed(table.columns):  # heterogeneous, the one in question, on the axis
                 look: dict[str, Any] = {**PATTERNS[name], "edgecolor": "white", "linewidth": 0}
                 axes.bar(table.index, table[name], 0.85, bottom=bottom, **look, label=name)
                 bottom = bottom + table[name].to_numpy()
@@ -225,20 +233,31 @@ def overlaps(panels: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]]) -> Figure:
     """Notebook 09: the number of units that two tasks share, and the excess over chance (Fig. 5).
 
     panels: {title: (shared, by chance)}, tables [task, task], means over seeds. The numbers are the
-        shared units. The colours are shared − by chance: orange above 0, purple below. On the
-        diagonal, a task's own size is shown without a colour.
+        shared units, and in brackets shared − by chance, which the colours show: orange above 0,
+        purple below. On the diagonal, a task's own size is shown without a colour. Panels of the
+        same kind of unit, the last word of the title, have the same colours.
     """
     tasks = len(next(iter(panels.values()))[0])
     figure, grid = panels_of(len(panels), WIDTH / 2, max(2.0, 0.7 + 0.32 * tasks), columns=2)
-    for axes, (title, (shared, by_chance)) in zip(grid, panels.items(), strict=True):
-        excess = (shared - by_chance).to_numpy(copy=True)
-        np.fill_diagonal(excess, 0.0)
-        most = max(float(np.abs(excess).max()), 1.0)
-        heat_map(axes, excess, shared.map("{:.0f}".format), -most, most, 8, colours="PuOr_r")
+    beyond = {
+        title: (shared - chance).to_numpy(copy=True) for title, (shared, chance) in panels.items()
+    }
+    for part in beyond.values():
+        np.fill_diagonal(part, 0.0)
+    for axes, (title, (shared, _)) in zip(grid, panels.items(), strict=True):
+        unit, excess = title.split()[-1], beyond[title]
+        alike = [part for other, part in beyond.items() if other.split()[-1] == unit]
+        most = max(1.0, *(float(np.abs(part).max()) for part in alike))
+        labels = [
+            [f"{n:.0f}" if row == column or tasks > 6 else f"{n:.0f} ({excess[row, column]:+.0f})"
+             for column, n in enumerate(line)]
+            for row, line in enumerate(shared.to_numpy())
+        ]  # fmt: skip
+        heat_map(axes, excess, np.array(labels), -most, most, 8, colours="PuOr_r")
         axes.set_xticks(np.arange(tasks) + 0.5, shared.columns, rotation=90)
         axes.set_yticks(np.arange(tasks) + 0.5, shared.index, rotation=0)
         axes.tick_params(labelsize=8, length=0)
-        axes.set_title(f"{title}\n(darkest: {most:.0f} from chance)", fontsize=8)
+        axes.set_title(f"{title}\n(darkest: {most:.0f} more or fewer than by chance)", fontsize=8)
     return finish(figure)
 
 
@@ -252,7 +271,8 @@ def excess(tables: Mapping[str, pd.DataFrame], label: str) -> Figure:
     """
     pairs = next(iter(tables.values()))
     size = (WIDTH, 0.9 + 0.19 * len(pairs))
-    figure, grid = plt.subplots(1, len(tables), figsize=size, sharey=True, squeeze=False)
+    shape: dict[str, Any] = {"sharex": True, "sharey": True, "squeeze": False}
+    figure, grid = plt.subplots(1, len(tables), figsize=size, **shape)
     heights = np.arange(len(pairs))[::-1]
     for axes, (title, table) in zip(grid[0], tables.items(), strict=True):
         _excess(axes, table, heights)
@@ -268,12 +288,18 @@ def _excess(axes: Axes, table: pd.DataFrame, heights: np.ndarray) -> None:
     within = (table["p within layers (Holm)"] < 0.05).to_numpy()
     has_interval = table["from"].notna().to_numpy()
     ends = table[has_interval]
-    axes.hlines(heights[has_interval], ends["from"], ends["to"], color=BLUE, linewidth=1.2)
+    line: dict[str, Any] = {"color": BLUE, "linewidth": 1.2, "label": "95 % interval over seeds"}
+    axes.hlines(heights[has_interval], ends["from"], ends["to"], **line)
     groups = {
-        "more than chance, also within layers": (significant & within, "o", BLUE, BLUE),
-        "more than chance; within layers not shown": (significant & ~within, "D", SKY, BLUE),
-        "more than chance within layers only": (~significant & within, "^", SKY, BLUE),
-        "indistinguishable from chance": (tested & ~significant & ~within, "o", "white", BLUE),
+        "test: more than chance, also within layers": (significant & within, "o", BLUE, BLUE),
+        "test: more than chance; within layers not shown": (significant & ~within, "D", SKY, BLUE),
+        "test: more than chance within layers only": (~significant & within, "^", SKY, BLUE),
+        "test: indistinguishable from chance": (
+            tested & ~significant & ~within,
+            "o",
+            "white",
+            BLUE,
+        ),
         "cannot be asked: all or nothing is kept": (~tested & ~within, "X", GREY, GREY),
     }
     for text, (group, marker, fill, edge) in groups.items():
@@ -290,7 +316,7 @@ def tree(linkage: np.ndarray, tasks: Sequence[str], title: str) -> Figure:
     """
     from scipy.cluster.hierarchy import dendrogram
 
-    figure, axes = plt.subplots(figsize=(6.5, 1 + 0.3 * len(tasks)))
+    figure, axes = plt.subplots(figsize=(6.5, 1 + 0.22 * len(tasks)))
     one_colour = {"color_threshold": 0, "above_threshold_color": BLUE}
     dendrogram(linkage, labels=list(tasks), orientation="left", ax=axes, **one_colour)
     axes.axvline(1, color=GREY, linestyle="--", linewidth=1)
@@ -298,4 +324,6 @@ def tree(linkage: np.ndarray, tasks: Sequence[str], title: str) -> Figure:
     axes.set_xlabel("mean distance, 1 − κ (dashed: alike by chance alone)")
     axes.set_yticklabels(axes.get_yticklabels(), fontsize=9)
     axes.set_title(title, fontsize=9)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
     return finish(figure)

@@ -30,7 +30,7 @@ PATTERNS: dict[str, dict[str, Any]] = {
     "vertical": {"color": BLUE, "hatch": ""},
     "vertical+diagonal": {"color": "#004d40", "hatch": "xxx"},
     "block": {"color": PURPLE, "hatch": "..."},
-    "heterogeneous": {"color": "0.87", "hatch": ""},
+    "heterogeneous": {"color": BLACK, "hatch": ""},
 }
 MODES = {"joint": BLUE, "heads": ORANGE, "mlps": GREEN}
 PALETTES: dict[str, Sequence[str]] = {

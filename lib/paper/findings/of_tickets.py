@@ -1,0 +1,160 @@
+"""The findings of notebook 06: are all tickets winning?"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from lib.paper import intervals, numbers, tables
+from lib.paper.findings import Finding
+from lib.paper.findings.of_all import names_of
+
+ON_A_PAR = 0.05  # as in statements.csv
+FEW = 3  # tasks that a box lists one by one
+
+
+def tickets(table: pd.DataFrame, tasks: Sequence[str]) -> Finding:
+    """Notebook 06: are all tickets winning?
+
+    The answer is about s-pruning, after retraining; a task counts if its full model beats the
+    majority class (`tables.left_out`). “All” fails if a bad ticket clearly loses on one task.
+    table: the long table of `tables.gather`
+    """
+    out = tables.left_out(table, tasks)
+    counted = [task for task in tasks if task not in out]
+    table = tables.constants_as_zero(table)
+    theirs = _shares_of_gap(_papers_scores(counted))
+    paper = (
+        f"they recover {_listed(theirs)} on the same tasks: random is mostly on a par with good, "
+        "and even bad ones “can be finetuned separately to reach fairly strong performance” (§7)."
+        if counted
+        else "random s-pruned subnetworks are mostly on a par with good ones; bad ones are behind."
+    )
+    if not counted:
+        run = "no full model has been shown to beat the majority class, so nothing can be recovered"
+        return Finding(f"{run}.", paper, "this run cannot answer the question.")
+    ours = _shares_of_gap({
+        kind: {task: _retrained(table, kind, task).mean() for task in counted}
+        for kind in ("good", "random", "bad", "full model", "majority baseline")
+    })  # fmt: skip
+    left = (
+        f" ({names_of([*out])} left out: full model not shown to beat the majority)" if out else ""
+    )
+    run = (
+        f"good, random and bad s-pruned subnetworks, trained again, recover {_listed(ours)} of the "
+        f"gap between majority class and full model{left}. "
+        + " ".join(_compared(table, kind, counted) for kind in ("random", "bad"))
+    )
+    so = _about_bad(table, counted, ours) + _about_random(table, counted)
+    return Finding(run, paper, f"{so}.")
+
+
+def _compared(table: pd.DataFrame, kind: str, tasks: Sequence[str]) -> str:
+    """Where `kind` stands beside good, in one sentence."""
+    words = {
+        "behind": "good beats {kind} on {tasks}",
+        "par": "{kind} is on a par (within 5 points) on {tasks}",
+        "ahead": "{kind} beats good on {tasks}",
+        "open": "on {tasks} the difference from {kind} is not decided",
+    }
+    sides = _sides(table, kind, tasks)
+    filled = {side: names_of(found) for side, found in sides.items() if found}
+    parts = [words[side].format(kind=kind, tasks=found) for side, found in filled.items()]
+    return f"{'; '.join([parts[0][0].upper() + parts[0][1:], *parts[1:]])}."
+
+
+def _about_bad(
+    table: pd.DataFrame, tasks: Sequence[str], shares: Mapping[str, Mapping[str, float]]
+) -> str:
+    sides = _sides(table, "bad", tasks)
+    if sides["behind"]:
+        leads = {task: _lead(table, "bad", task) for task in sides["behind"]}
+        worst = max(leads, key=lambda task: leads[task][0])
+        low, high = leads[worst]
+        lead = (_retrained(table, "good", worst) - _retrained(table, "bad", worst)).mean()
+        so = f"no, not all tickets win: the bad ticket loses on {names_of(sides['behind'])}, "
+        so += f"by most on {worst} ({lead:.2f} [{low:.2f}, {high:.2f}])"
+        so += f"; on {names_of(sides['open'])} it is not decided" if sides["open"] else ""
+        return so + "; the paper sees bad ones behind, too"
+    if not sides["open"]:
+        return "yes, in this run even bad tickets win, which goes further than the paper"
+    leaning = {task: shares["good"][task] - shares["bad"][task] for task in sides["open"]}
+    ahead = [task for task, lead in leaning.items() if lead > 0]
+    so = f"this run cannot tell: bad is not shown to lose, and on {names_of(sides['open'])} the "
+    so += "difference from good is not decided"
+    return so + (f" (the means put bad behind good on {names_of(ahead)})" if ahead else "")
+
+
+def _about_random(table: pd.DataFrame, tasks: Sequence[str]) -> str:
+    sides, half = _sides(table, "random", tasks), len(tasks) / 2
+    where = "on the one task" if len(tasks) == 1 else "on most tasks"
+    if len(sides["behind"]) > half:
+        far = sum(_lead(table, "random", task)[0] > ON_A_PAR for task in sides["behind"])
+        against = "which contradicts the paper" if far > half else "so “on a par” is open"
+        return f". Good beats random {where}, by more than 5 points on {far}; {against}"
+    if len(sides["par"]) + len(sides["ahead"]) > half:
+        return f". Random is as good as good {where}, as in the paper"
+    return ""
+
+
+def _retrained(table: pd.DataFrame, kind: str, task: str) -> pd.Series:
+    if kind in tables.KINDS:
+        return tables.values(table, "s-pruning", f"{kind} (retrained)", task)
+    return tables.values(table, "reference", kind, task)
+
+
+def _papers_scores(tasks: Sequence[str]) -> dict[str, dict[str, float]]:
+    systems = {kind: ("s-pruning", f"{kind} (retrained)") for kind in tables.KINDS}
+    systems |= {item: ("reference", item) for item in ("full model", "majority baseline")}
+    return {
+        name: {task: numbers.number(item, task, group)[0] for task in tasks}
+        for name, (group, item) in systems.items()
+    }
+
+
+def _shares_of_gap(scores: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    """Compute {kind: {task: (score − majority) / (full − majority)}}, where there is a gap."""
+    full, majority = scores["full model"], scores["majority baseline"]
+    return {
+        kind: {
+            task: (scores[kind][task] - majority[task]) / (full[task] - majority[task])
+            for task in full
+            if full[task] > majority[task]
+        }
+        for kind in tables.KINDS
+    }
+
+
+def _sides(table: pd.DataFrame, kind: str, tasks: Sequence[str]) -> dict[str, list[str]]:
+    """Sort tasks by where `kind` stands beside good: behind, par, ahead, or open.
+
+    On a par: the whole interval is within the margin, even if it excludes 0.
+    """
+    sides: dict[str, list[str]] = {"behind": [], "par": [], "ahead": [], "open": []}
+    for task in tasks:
+        low, high = _lead(table, kind, task)
+        if low > -ON_A_PAR and high < ON_A_PAR:
+            side = "par"
+        else:
+            side = "behind" if low > 0 else "ahead" if high < 0 else "open"
+        sides[side].append(task)
+    return sides
+
+
+def _lead(table: pd.DataFrame, kind: str, task: str) -> tuple[float, float]:
+    """By how much good leads `kind`, seed by seed: a 95 % interval."""
+    return intervals.of_mean(
+        (_retrained(table, "good", task) - _retrained(table, kind, task)).dropna()
+    )
+
+
+def _listed(shares: Mapping[str, Mapping[str, float]]) -> str:
+    """Write the shares of good, random and bad: of each task, or the median if they are many."""
+    table = pd.DataFrame(shares)
+    if len(table) > FEW:
+        return f"{_percent(table.median())} (median of {len(table)} tasks)"
+    return names_of([f"{_percent(row)} on {task}" for task, row in table.iterrows()])
+
+
+def _percent(shares: pd.Series) -> str:
+    return f"{names_of(['–' if np.isnan(x) else f'{100 * x:.0f}' for x in shares])} %"
