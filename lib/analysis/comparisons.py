@@ -30,8 +30,8 @@ COMPARISONS = {
     ),
     "B": Comparison(
         "valid: ρ with E|Δ|, E|g| − running sum",
-        "E|g| tells better what moves answers",
-        "the running sum tells better what moves answers",
+        "E|g| tells better what moves the loss",
+        "the running sum tells better what moves the loss",
     ),
     "C": Comparison(
         "valid: ρ with E Δ, −E g − E|g|",
@@ -59,7 +59,7 @@ COMPARISONS = {
         "the true net effect chooses worse than chance",
     ),
     "H": Comparison(
-        "useful: score at half, E|g| ℓ2-normalised − as it is",
+        "useful: score at half, E|g| ℓ2-normalised − not normalised",
         "normalising in each layer helps E|g|",
         "normalising in each layer hurts E|g|",
     ),

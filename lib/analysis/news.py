@@ -49,7 +49,9 @@ def gather(
     decided = compared[compared["so"] != "not decided"]
     for row in decided.to_dict("records"):
         figures = f"{row['mean']:+.2f} [{row['95 % interval'].replace(' to ', ', ')}]"
-        so = f"{row['so']} (p = {row['p (Holm)']:.2g}, Holm)"
+        p = f"p = {row['p (Holm)']:.2g}, Holm"
+        sure = row["p (Holm)"] < 0.05
+        so = f"{row['so']} ({p})" if sure else f"points to: {row['so']}; not decided ({p})"
         found.append(News(row["comparison"][2:], NO_MASKS, figures, so))
     rest, few = len(compared) - len(decided), bool(compared["p"].isna().all())
     if rest:
@@ -81,12 +83,20 @@ def _pairs(masks: Mapping[str, np.ndarray], draws: int) -> list[tuple[int, int]]
 
 def _over_seeds(masks: list[tuple[int, int]], run: list[tuple[int, int]]) -> News:
     what = "do seeds share more heads than random masks of their sizes?"
-    return News(what, _of_all(masks, "tasks"), _of_all(run, "tasks"), _mostly(run, "tasks"))
+    return News(what, _of_all(masks, "tasks"), _of_all(run, "tasks"), _both(masks, run, "tasks"))
 
 
 def _over_tasks(masks: list[tuple[int, int]], run: list[tuple[int, int]]) -> News:
     what = "do tasks share more heads than layers explain?"
-    return News(what, _of_all(masks, "pairs"), _of_all(run, "pairs"), _mostly(run, "pairs"))
+    return News(what, _of_all(masks, "pairs"), _of_all(run, "pairs"), _both(masks, run, "pairs"))
+
+
+def _both(masks: list[tuple[int, int]], run: list[tuple[int, int]], units: str) -> str:
+    """The two answers, or one if they are the same."""
+    answers = {"the masks": _mostly(masks, units), "this run": _mostly(run, units)}
+    if len({*answers.values()}) == 1:
+        return answers["this run"]
+    return "; ".join(f"{whose}: {answer}" for whose, answer in answers.items())
 
 
 def _of_all(counts: list[tuple[int, int]], units: str) -> str:
@@ -108,32 +118,30 @@ def _mostly(counts: list[tuple[int, int]], units: str) -> str:
 
 def _of_single_weights(records: Sequence[Mapping[str, float]]) -> News:
     what = "m-pruning: do seeds keep the same single weights? (Jaccard index)"
-    names = ("two seeds", "by chance", "with pre-trained")
+    names = ("two seeds", "by chance", "at most", "with pre-trained")
     kept = [[record.get(name, np.nan) for name in names] for record in records]
     found = np.array([row for row in kept if not np.isnan(row).any()], float)
     if not len(found):
         return News(what, "–", "–", f"{CANNOT_TELL}: needs 07_stability of two seeds")
-    seeds, chance, before = found.mean(0)
+    seeds, chance, _, before = found.mean(0)
     run = f"{seeds:.2f}; by chance {chance:.2f}; with the pre-trained weights' own {before:.2f}"
-    nearer = (found[:, 0] - found[:, 1]) > (1 - found[:, 0])
-    so = "yes: nearer to all than to chance" if nearer.all() else "not in every task"
+    two, by_chance, at_most = found[:, :3].T
+    nearer = two - by_chance > at_most - two
+    most = "yes: nearer to all that their sizes allow than to chance"
+    so = most if nearer.all() else f"in {nearer.sum()} of {len(nearer)} tasks"
     return News(what, "not published", run, so)
 
 
 def _flattery(halves: Mapping[str, Sequence[Mapping[str, float]]]) -> News:
-    what = "what do rows that chose a subnetwork flatter it by? (score lost on other rows)"
+    what = "how much do the rows that chose a subnetwork flatter it? (score lost on other rows)"
     more = {
-        task: np.mean([_lost(record, "other") - _lost(record, "choosing") for record in records])
+        task: np.mean([tables.lost(one, "other") - tables.lost(one, "choosing") for one in records])
         for task, records in halves.items()
         if records
     }
     if not more:
         return News(what, "–", "–", f"{CANNOT_TELL}: needs 03_structured_pruning")
     return News(what, NO_MASKS, *_average(np.array([*more.values()]), "it flatters", "it does not"))
-
-
-def _lost(record: Mapping[str, float], half: str) -> float:
-    return record[f"full, {half} half"] - record[f"good, {half} half"]
 
 
 def _average(values: np.ndarray, above: str, below: str) -> tuple[str, str]:

@@ -206,10 +206,11 @@ def reasons(of: Studied) -> pd.DataFrame:
 
 
 def searches_and_rankings(of: Studied, places: Sequence[Place]) -> pd.DataFrame:
-    """Compare the κ of whole searches with that of masks of the same sizes, taken at once.
+    """Compare the κ of whole searches with that of masks that are taken at once.
 
     places: notebook 03's, in the order of the seeds
-    Returns a row for each estimator with which a joint search was done on all dev rows.
+    Returns a row for each estimator with which a joint search was done on all dev rows. Masks taken
+    at once have the sizes of the search's, or all of them its mean size.
     """
     made = places[0].provenance("joint_trail.safetensors")
     assert made is not None, "notebook 03 always makes it"
@@ -219,12 +220,15 @@ def searches_and_rankings(of: Studied, places: Sequence[Place]) -> pd.DataFrame:
         if all(place.has(f"{mode}_head_mask.npy") for place in places):
             masks, _ = stack(places, mode)
             ranks = [np.argsort(np.argsort(-one.heads, axis=None)) for one in of.importances(name)]
-            at_once = [rank < mask.sum() for rank, mask in zip(ranks, masks, strict=True)]
-            sizes = " ".join(str(mask.sum()) for mask in masks)
-            kappas = agreement.fleiss_kappa(masks), agreement.fleiss_kappa(np.stack(at_once))
-            lines.append((name, sizes, *kappas))
-    columns = ["estimator", "heads kept by each seed", "κ of the search", "κ at once"]
-    return pd.DataFrame(lines, columns=columns)
+            kept = [int(mask.sum()) for mask in masks]
+            same, one = (
+                np.stack([rank < size for rank, size in zip(ranks, sizes, strict=True)])
+                for sizes in (kept, [round(np.mean(kept))] * len(kept))
+            )
+            kappas = (agreement.fleiss_kappa(part) for part in (masks, same, one))
+            lines.append((name, " ".join(map(str, kept)), *kappas))
+    columns = ["κ of the search", "at once, same sizes", "at once, one size"]
+    return pd.DataFrame(lines, columns=["estimator", "heads kept by each seed", *columns])
 
 
 def answers(of: Studied, reliable: pd.DataFrame, valid: pd.DataFrame) -> pd.DataFrame:

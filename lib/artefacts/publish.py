@@ -17,7 +17,7 @@ def publish(place: Place, name: str, thing) -> None:
         folder, files = "figures", {"png": thing, "svg": thing}
     else:
         # an unescaped | would begin another cell
-        flat = thing.reset_index().rename(columns=_escaped).map(_escaped)
+        flat = thing.reset_index().rename(columns=in_a_cell).map(in_a_cell)
         # disable_numparse: otherwise the text 0.80 would become 0.8
         markdown = flat.to_markdown(index=False, disable_numparse=True)
         folder, files = "tables", {"csv": thing.to_csv(), "md": markdown + "\n"}
@@ -26,5 +26,6 @@ def publish(place: Place, name: str, thing) -> None:
         shared.save(f"{name}.{suffix}", value, made_by=place.name)
 
 
-def _escaped(cell):
+def in_a_cell(cell):
+    """Escape what would end a cell of a Markdown table."""
     return cell.replace("|", "\\|") if isinstance(cell, str) else cell

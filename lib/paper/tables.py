@@ -11,8 +11,9 @@ A constant answer on STS-B has no correlation, so its score is nan too; `gather`
 column of its own, "constant", because it is a result and not a gap.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations, product
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -218,6 +219,31 @@ def gap(table: pd.DataFrame, tasks: Sequence[str], group: str, item: str) -> dic
         if np.isfinite([low, high, score]).all() and high > low:
             found[task] = float((score - low) / (high - low))
     return found
+
+
+def held_out(searched: Mapping[str, Sequence[Mapping[str, Mapping[str, float]]]]) -> pd.DataFrame:
+    """Tabulate what good subnetworks lose on the half of dev that chose them, and on the other.
+
+    searched: {task: halves.json of notebook 03, for each seed}
+    Returns a row for each task and estimator; "lost" is the full model's score less the good one's.
+    """
+    rows = []
+    for task, seeds in searched.items():
+        for name in sorted({name for of_seed in seeds for name in of_seed}):
+            records = pd.DataFrame([of_seed[name] for of_seed in seeds if name in of_seed])
+            choosing, other = (lost(records, half) for half in ("choosing", "other"))
+            means = choosing.mean(), other.mean(), (other - choosing).mean()
+            rows.append((task, name, *means, intervals.text(other - choosing), len(records)))
+    names = ["lost, choosing half", "lost, other half", "lost more", "of lost more", "seeds"]
+    return pd.DataFrame(rows, columns=["task", "estimator", *names]).round(3)
+
+
+def lost(records: Any, half: str) -> Any:
+    """Subtract the good subnetwork's score on one half of dev from the full model's there.
+
+    records: a record of notebook 03's halves.json, or a table of them
+    """
+    return records[f"full, {half} half"] - records[f"good, {half} half"]
 
 
 def left_out(table: pd.DataFrame, tasks: Sequence[str]) -> dict[str, str]:

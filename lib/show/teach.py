@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
+from lib.artefacts.publish import in_a_cell
 from lib.artefacts.store import Place
 
 TUNED = (
@@ -39,7 +40,8 @@ def table(frame: pd.DataFrame, digits: int = 3) -> Markdown:
     rounded = frame.map(
         lambda value: f"{value:.{digits}f}" if isinstance(value, float | np.floating) else value
     )
-    return Markdown(rounded.replace("nan", "").to_markdown(index=False, disable_numparse=True))
+    escaped = rounded.replace("nan", "").map(in_a_cell).rename(columns=in_a_cell)
+    return Markdown(escaped.to_markdown(index=False, disable_numparse=True))
 
 
 def caption(place: Place, encoder: str, rows: str, seeds: Sequence[int]) -> Markdown:

@@ -191,7 +191,7 @@ def reliability():
 def usefulness():
     band = pd.DataFrame({"mean": 0.5, "low": 0.4, "high": 0.6}, CURVES.index)
     labels = ("heads kept", dict.fromkeys(TASKS, "accuracy"))
-    tasks = (dict.fromkeys(TASKS, thing) for thing in (CURVES, band, (0.5, 0.9)))
+    tasks = (dict.fromkeys(TASKS, thing) for thing in (CURVES, band, 0.5))
     return importances.usefulness(*tasks, FORMULAS, labels)
 
 

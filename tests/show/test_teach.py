@@ -51,3 +51,5 @@ def test_a_table_has_no_index_and_rounded_numbers():
     lines = teach.table(frame, 2).data.splitlines()
     assert [cell.strip() for cell in lines[0].split("|")[1:-1]] == ["what", "score", "± 95 %", "n"]
     assert [cell.strip() for cell in lines[-1].split("|")[1:-1]] == ["a", "0.12", "", "3"]
+    bars = teach.table(pd.DataFrame({"E|g|": ["|g|"]})).data
+    assert bars.count("\\|") == 4, "a bar does not end its cell"

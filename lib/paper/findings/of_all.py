@@ -24,7 +24,7 @@ def survivors(
     paper = "the important heads tend to be in the earlier and middle layers (§4.1)."
     if theirs:
         least = _least_above(theirs)
-        paper += f" In its masks the upper third keeps least on {least} of these tasks."
+        paper += f" In its authors' masks the upper third keeps least on {least} of {len(theirs)}."
     paper += " The number of super-survivors is not compared with chance."
     shares = {task: part for task, part in kept.items() if 0 < np.nanmean(part) < 1}
     asked = supers[supers["seeds"] > 1]
@@ -48,8 +48,8 @@ def survivors(
     if lowest > len(shares) / 2:
         place = "pruning spares the earlier and middle layers here too"
     else:
-        place = "the paper's preference for earlier and middle layers does not show "
-        place += _on_most(shares)
+        place = "the paper's preference for earlier and middle layers shows on "
+        place += f"{'none' if lowest == 0 else lowest} of {count_of(len(shares), 'task')}"
     if not len(asked):
         return Finding(run, paper, f"{place}; one seed cannot say what survives every seed.")
     if more == len(asked):
@@ -191,7 +191,7 @@ def patterns(correlations: pd.DataFrame, trusted: Mapping[str, float]) -> Findin
     elif fewer:
         so = (
             f"survivors have fewer heterogeneous maps than their layers explain ({names_of(fewer)} "
-            "maps); the paper found no relation. Either way, they do not prefer such patterns"
+            "maps). The paper found no relation; neither is a preference for such patterns"
         )
     else:
         so = (

@@ -25,7 +25,7 @@ def tickets(table: pd.DataFrame, tasks: Sequence[str]) -> Finding:
     table = tables.constants_as_zero(table)
     theirs = _shares_of_gap(_papers_scores(counted))
     paper = (
-        f"they recover {_listed(theirs)} on the same tasks: random is mostly on a par with good, "
+        f"they recover {_listed(theirs)}: random is mostly on a par with good, "
         "and even bad ones “can be finetuned separately to reach fairly strong performance” (§7)."
         if counted
         else "random s-pruned subnetworks are mostly on a par with good ones; bad ones are behind."
@@ -41,8 +41,8 @@ def tickets(table: pd.DataFrame, tasks: Sequence[str]) -> Finding:
         f" ({names_of([*out])} left out: full model not shown to beat the majority)" if out else ""
     )
     run = (
-        f"good, random and bad s-pruned subnetworks, trained again, recover {_listed(ours)} of the "
-        f"gap between majority class and full model{left}. "
+        "of the gap between majority class and full model, good, random and bad s-pruned "
+        f"subnetworks, trained again, recover {_listed(ours)}{left}. "
         + " ".join(_compared(table, kind, counted) for kind in ("random", "bad"))
     )
     so = _about_bad(table, counted, ours) + _about_random(table, counted)
@@ -72,8 +72,9 @@ def _about_bad(
         worst = max(leads, key=lambda task: leads[task][0])
         low, high = leads[worst]
         lead = (_retrained(table, "good", worst) - _retrained(table, "bad", worst)).mean()
-        so = f"no, not all tickets win: the bad ticket loses on {names_of(sides['behind'])}, "
-        so += f"by most on {worst} ({lead:.2f} [{low:.2f}, {high:.2f}])"
+        most = "" if len(leads) == 1 else f"by most on {worst}: "
+        so = f"no, not all tickets win: the bad ticket loses on {names_of(sides['behind'])} "
+        so += f"({most}{lead:.2f} [{low:.2f}, {high:.2f}])"
         so += f"; on {names_of(sides['open'])} it is not decided" if sides["open"] else ""
         return so + "; the paper sees bad ones behind, too"
     if not sides["open"]:

@@ -93,16 +93,17 @@ def validity(table: pd.DataFrame, names: Mapping[str, str]) -> Figure:
 def usefulness(
     curves: Mapping[str, pd.DataFrame],
     random: Mapping[str, pd.DataFrame],
-    ends: Mapping[str, tuple[float, float]],
+    majority: Mapping[str, float],
     names: Mapping[str, str],
     labels: tuple[str, Mapping[str, str]],
 ) -> Figure:
     """Draw the score of the k best units, on examples that chose nothing.
 
-    Rankings that the legend does not need to tell apart are grey: those without an entry in MAIN.
+    Every line ends at the full model's score on these examples. Rankings that are not in MAIN are
+    grey.
     curves: {task: score, mean over seeds; a row for each k, a column for each ranking}
     random: {task: columns mean, low, high, a row for each k: random orders}
-    ends: {task: the scores of the most frequent answer and of the full model}; nan is not drawn
+    majority: {task: the score of the most frequent answer, or nan}
     names: {ranking: its label}
     labels: (of the x axis, {task: the metric})
     """
@@ -113,10 +114,8 @@ def usefulness(
         style: dict[str, Any] = {"color": "0.9", "label": "random orders, least to largest"}
         axes.fill_between(band.index, band["low"], band["high"], **style)
         axes.plot(band.index, band["mean"], color="0.5", linewidth=1, label="random orders, mean")
-        majority, full = ends[task]
-        axes.axhline(full, color="0.3", linewidth=0.8, label="full model")
-        if majority > table.min(axis=None) - 0.1:  # far below, it would only stretch the axis
-            axes.axhline(majority, color="0.3", linestyle=":", label="majority class")
+        if majority[task] > table.min(axis=None) - 0.1:  # far below, it would stretch the axis
+            axes.axhline(majority[task], color="0.3", linestyle=":", label="majority class")
         for name in shown_first(list(table.columns)):
             main, last = name in MAIN, name == "running"
             look = _line(name) if main else {"color": "0.75", "linestyle": "-"}

@@ -223,7 +223,7 @@ def patterns(shares: Mapping[str, Mapping[str, pd.DataFrame]]) -> Figure:
                 axes.bar(table.index, table[name], 0.85, bottom=bottom, **look, label=name)
                 bottom = bottom + table[name].to_numpy()
             axes.set_title(title, fontsize=8)
-            axes.tick_params(axis="x", labelsize=8, rotation=0 if tasks < 4 else 90)
+            axes.tick_params(axis="x", labelsize=8, rotation=0 if tasks < 3 else 90)
         axes_row[0].set_ylabel(f"{kind} attention")
         axes_row[0].yaxis.set_major_formatter(percent)
     return legend_below(finish(figure), ncols=5)
@@ -235,7 +235,7 @@ def overlaps(panels: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]]) -> Figure:
     panels: {title: (shared, by chance)}, tables [task, task], means over seeds. The numbers are the
         shared units, and in brackets shared − by chance, which the colours show: orange above 0,
         purple below. On the diagonal, a task's own size is shown without a colour. Panels of the
-        same kind of unit, the last word of the title, have the same colours.
+        same kind of unit, the first word of the title, have the same colours.
     """
     tasks = len(next(iter(panels.values()))[0])
     figure, grid = panels_of(len(panels), WIDTH / 2, max(2.0, 0.7 + 0.32 * tasks), columns=2)
@@ -245,15 +245,15 @@ def overlaps(panels: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]]) -> Figure:
     for part in beyond.values():
         np.fill_diagonal(part, 0.0)
     for axes, (title, (shared, _)) in zip(grid, panels.items(), strict=True):
-        unit, excess = title.split()[-1], beyond[title]
-        alike = [part for other, part in beyond.items() if other.split()[-1] == unit]
+        unit, excess = title.split()[0], beyond[title]
+        alike = [part for other, part in beyond.items() if other.split()[0] == unit]
         most = max(1.0, *(float(np.abs(part).max()) for part in alike))
-        labels = [
-            [f"{n:.0f}" if row == column or tasks > 6 else f"{n:.0f} ({excess[row, column]:+.0f})"
-             for column, n in enumerate(line)]
-            for row, line in enumerate(shared.to_numpy())
-        ]  # fmt: skip
-        heat_map(axes, excess, np.array(labels), -most, most, 8, colours="PuOr_r")
+        labels = shared.map(f"{{:.{0 if shared.to_numpy().max() > 20 else 1}f}}".format).to_numpy()
+        if tasks <= 6:  # there is room
+            digits = 0 if most > 2 else 1
+            signs = np.vectorize(lambda x, d=digits: f" ({round(x, d) + 0.0:+.{d}f})")(excess)
+            labels = labels + np.where(np.eye(tasks, dtype=bool), "", signs)
+        heat_map(axes, excess, labels, -most, most, 8, colours="PuOr_r")
         axes.set_xticks(np.arange(tasks) + 0.5, shared.columns, rotation=90)
         axes.set_yticks(np.arange(tasks) + 0.5, shared.index, rotation=0)
         axes.tick_params(labelsize=8, length=0)
@@ -268,7 +268,11 @@ def excess(tables: Mapping[str, pd.DataFrame], label: str) -> Figure:
         p within layers (Holm)}, all with the same pairs. The marker shows which of the two
         corrected p-values are below 0.05.
     label: of the axis.
+    A pair of which nothing can be asked in any table, because a task keeps all or nothing, is not
+    drawn.
     """
+    asked = np.any([table["p"].notna() for table in tables.values()], axis=0)
+    tables = {title: table[asked] if asked.any() else table for title, table in tables.items()}
     pairs = next(iter(tables.values()))
     size = (WIDTH, 0.9 + 0.19 * len(pairs))
     shape: dict[str, Any] = {"sharex": True, "sharey": True, "squeeze": False}

@@ -16,7 +16,7 @@ MARKERS: dict[str, dict[str, Any]] = {
     "disagrees": {"marker": "X", "color": "#d55e00", "markersize": 10},
     "cannot tell": {"marker": "o", "color": "0.45", "markersize": 9, "markerfacecolor": "white"},
 }
-WORDS = {"agrees": "hold", "disagrees": "do not", "cannot tell": "open"}
+WORDS = {"agrees": "for", "disagrees": "against", "cannot tell": "open"}
 TEXT = 8.5  # points
 
 
