@@ -31,7 +31,7 @@ def test_a_notebook_has_all_its_parts_in_order(step):
         "**reads**",
         "**next**",
         "Predict",
-        "rules out",
+        "can show",
         "the paper's",
         "Limits",
         "Your turn",

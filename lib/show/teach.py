@@ -36,10 +36,22 @@ def show_source(*functions: Callable, folded: str = "") -> Markdown:
 
 
 def table(frame: pd.DataFrame, digits: int = 3) -> Markdown:
-    """Show a table without its index, rounded; an empty cell stands for nan."""
-    rounded = frame.map(
-        lambda value: f"{value:.{digits}f}" if isinstance(value, float | np.floating) else value
-    )
+    """Show a table without its index, rounded; an empty cell stands for nan.
+
+    Columns named p, with or without more words, hold p-values: three digits, or "< .001".
+    """
+
+    def cell(value: Any, of_p: bool) -> Any:
+        if not isinstance(value, float | np.floating):
+            return value
+        if of_p:
+            return "< .001" if value < 0.001 else f"{value:.3f}"
+        return f"{value:.{digits}f}"
+
+    rounded = pd.DataFrame({
+        name: [cell(value, str(name).split()[:1] in (["p"], ["p:"])) for value in frame[name]]
+        for name in frame
+    })  # fmt: skip
     escaped = rounded.replace("nan", "").map(in_a_cell).rename(columns=in_a_cell)
     return Markdown(escaped.to_markdown(index=False, disable_numparse=True))
 

@@ -37,7 +37,7 @@ def retrained(task="SST-2", good=0.78, random=0.77, bad=0.7, **changes):
     three = {"good": good, "random": random, "bad": bad}
     scores = {(g, k): v for g in ("s-pruning", "m-pruning") for k, v in three.items()}
     base = {"scores": scores, "full": 0.8, "interval": LEARNED, "majority": 0.52}
-    return of_one.retrained(task, **{**base, "random_encoder": 0.55, **changes})
+    return of_one.retrained(task, **{**base, "controls": {"a random encoder": 0.55}, **changes})
 
 
 @pytest.mark.parametrize("find", [whole_model, magnitude, structured, retrained])
@@ -135,6 +135,12 @@ def test_good_random_and_bad_are_told_apart_only_beyond_the_luck_of_the_rows():
     assert "no more than the luck" in retrained(random=0.77).so
     assert "Good beats random by 0.18" in retrained(random=0.6).so
     assert "Random beats good by 0.12" in retrained(random=0.9).so
-    assert "Bad is ahead of the random encoder" in retrained().so
-    assert "not clearly ahead" in retrained(random_encoder=0.68).so
-    assert "random encoder" not in retrained(random_encoder=NAN).so
+    assert "ahead of every control; the best is a random encoder (0.55)" in retrained().so
+    several = retrained(controls={"a random encoder": 0.55, "a BiLSTM": 0.68, "CBOW": NAN})
+    assert "not clearly ahead of a BiLSTM (0.68), so" in several.so
+    assert "control" not in retrained(controls={"a random encoder": NAN}).so
+
+
+def test_what_comes_back_into_the_full_models_interval_is_named():
+    assert "good by s-pruning, random by s-pruning, good by m-pruning" in retrained().so
+    assert retrained(good=0.7, random=0.6, bad=0.6).so.startswith("none come back")

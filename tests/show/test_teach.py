@@ -51,5 +51,8 @@ def test_a_table_has_no_index_and_rounded_numbers():
     lines = teach.table(frame, 2).data.splitlines()
     assert [cell.strip() for cell in lines[0].split("|")[1:-1]] == ["what", "score", "± 95 %", "n"]
     assert [cell.strip() for cell in lines[-1].split("|")[1:-1]] == ["a", "0.12", "", "3"]
+    p = teach.table(pd.DataFrame({"p (Holm)": [0.0001, 0.04], "pairs": [0.0001, 2.0]}), 1).data
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in p.splitlines()[-2:]]
+    assert cells == [["< .001", "0.0"], ["0.040", "2.0"]]
     bars = teach.table(pd.DataFrame({"E|g|": ["|g|"]})).data
     assert bars.count("\\|") == 4, "a bar does not end its cell"

@@ -61,7 +61,7 @@ def rows(task: str, train: bool = True) -> tuple[list[dict], list[dict], str, st
         splits.append(_numbered_rows(path, content, task) if wanted else {})
     training, dev = splits
     _refuse_overlap(*splits, *paths)
-    about = "GLUE rows from a folder of yours (the one that GLUE_DIR names)"
+    about = "GLUE, read from the folder GLUE_DIR"
     origin = f"folder {Path(base).name}/{task} sha256:{checksum.hexdigest()[:16]}"
     return list(training.values()), list(dev.values()), origin, about
 

@@ -143,15 +143,19 @@ def dots(
 ) -> Figure:
     """Draw our numbers and the paper's: a panel for each kind of number, a row for each task.
 
+    A single task gets one panel, with a row for each kind of number.
     compared: of `lib.paper.numbers.compare`. A line shows "± 95 %", the uncertainty of the
         difference, around ours; where there is none, there is no line.
     label: what the numbers are, for the axis
     span: the values that are possible, such as (0, 1) for shares: all panels then have one axis,
         and no line leaves it. None: each panel has an axis of its own.
     """
+    if compared["task"].nunique() == 1:  # one panel, a row for each kind
+        compared = compared.assign(task=compared["what"], what=compared["task"])
     kinds, tasks = list(compared["what"].unique()), list(compared["task"].unique())
     columns = min(3, len(kinds))
-    figure, panels = panels_of(len(kinds), WIDTH / 3, 0.85 + 0.19 * len(tasks), columns=columns)
+    width = WIDTH / 3 if len(kinds) > 1 else 0.8 * WIDTH
+    figure, panels = panels_of(len(kinds), width, 0.85 + 0.19 * len(tasks), columns=columns)
     heights = {task: -place for place, task in enumerate(tasks)}
     least, most = span or (-np.inf, np.inf)
     has_line = bool((compared["± 95 %"] > 0).any())
