@@ -86,7 +86,7 @@ def claims() -> Iterator[Claim]:
     )
     yield compare(
         "training with half the weights kept at 0",
-        "without a mask, in times its time",
+        "without a mask, as a multiple of its time",
         lambda: fit(keep=half_the_weights),
         fit,
         wanted=1.1,

@@ -12,6 +12,7 @@ from tools import readme
 
 PAGE = " ".join((ROOT / "README.md").read_text().split())
 TABLES = ROOT / "outputs" / "reference"
+KINDS = ("bad", "random", "good")
 
 
 def test_the_blocks_are_what_the_tables_and_boxes_say():
@@ -55,14 +56,15 @@ def test_what_the_study_says():
     low, high = interval(f["95 % interval"])
     says(f"({two(f['mean'])} [{two(low)}, +{two(high)}])")
     low, high = interval(j["95 % interval"])
-    says(f"ρ higher by {two(j['mean'])} [{two(low)}, {two(high)}]")
+    says(f"ρ higher by {two(j['mean'])} [{two(low)}, {two(high)}]; p = {two(j['p (Holm)'])} after")
     tasks = ["MNLI", "QNLI", "SST-2", "STS-B"]
     says(f"scores {two(-f[tasks].max())} to {two(-f[tasks].min())} *below* random halves")
     masks = pd.read_csv(TABLES / "study" / "tables" / "m_masks.csv")
     ranges = {name: [two(masks[name].min()), two(masks[name].max())] for name in masks.columns[1:]}
     between, chance = (" to ".join(ranges[name]) for name in ("two seeds", "by chance"))
     says(f"(Jaccard index {between}; by chance {chance})")
-    says(f"and {ranges['with pre-trained'][0]} of what the pre-trained weights alone")
+    (before,) = {*ranges["with pre-trained"]}
+    says(f"those that the pre-trained weights alone would have them keep ({before})")
 
 
 def test_what_the_estimators_predict():
@@ -70,7 +72,7 @@ def test_what_the_estimators_predict():
     first = found["valid: ρ with E Δ"].str.extract(r"(-?[\d.]+)")[0].astype(float)
     paper, signed = first["E|g|, the paper"], first["−E g"]
     says(f"(ρ from {two(paper.min())} to {two(paper.max())})")
-    says(f"predicts that ({two(signed.min())} to {two(signed.max())})")
+    says(f"predicts that on the same rows ({two(signed.min())} to {two(signed.max())})")
 
 
 def test_what_the_authors_masks_say():
@@ -79,4 +81,28 @@ def test_what_the_authors_masks_say():
     assert len(asked) == 8 and pd.isna(found.loc["WNLI", "p"])
     says(f"κ is {two(asked['κ'].min())} to {two(asked['κ'].max())}")
     assert (asked[["p", "p within layers"]].round(4) == 0.0001).all().all()
-    says("(p = .0001 in 10,000 draws, for each task;")
+    says("(p = .0001 in 10,000 draws;")
+    shared, chance = (asked[name] for name in ("shared by two seeds", "by chance"))
+    says(f"share {shared.min():.0f} to {shared.max():.0f} heads there")
+    says(f"random masks of the same sizes {chance.min():.0f} to {chance.max():.0f}.")
+
+
+def test_the_papers_answer_is_table_3():
+    table = numbers.numbers().query("source == 'Table 3'").groupby(["group", "item"])["value"]
+    means = table.mean().map(two)
+    bad, random, good = (means["s-pruning", f"{kind} (retrained)"] for kind in KINDS)
+    full, majority = (means["reference", item] for item in ("full model", "majority baseline"))
+    says(f"they score {bad}, random ones {random}, good ones {good}, the full model {full} and the")
+    says(f"majority class {majority} (Table 3)")
+
+
+def test_what_else_learns_stsb_on_the_same_rows():
+    scores = []
+    for file in (TABLES / "05_retrain_tickets" / "STS-B").glob("*/systems.json"):
+        scores.append({row["item"]: row["score"] for row in json.loads(file.read_text())})
+    bag, first = (
+        np.mean([of_seed[item] for of_seed in scores])
+        for item in ("CBOW, frozen embeddings", "first layers, pre-trained")
+    )
+    says(f"a bag of words reaches {two(bag)}, and the encoder's first layers, cut to bad's size,")
+    says(f"reach {two(first)}.")

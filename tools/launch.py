@@ -22,6 +22,7 @@ NOTEBOOKS = {
     "04_good_subnetworks": "Where do the survivors live?",
     "06_all_tickets_win": "Are all tickets winning?",
     "07_stability": "Another seed: the same heads?",
+    "08_attention_patterns": "Do the survivors look linguistic?",
     "09_task_overlap": "Do tasks share their survivors?",
     "10_what_we_learned": "What we learned",
 }

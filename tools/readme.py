@@ -2,9 +2,9 @@
 
 python -m tools.readme     after `python -m tools.reference results`
 
-Two blocks between markers are written: the reference run's scores with the answers of its
-notebooks' boxes, and the study's table of two estimators. A test compares the page with what this
-would write.
+The blocks between markers are written: which tasks the reference run has, its scores with the
+answers of its notebooks' boxes, the study's table of two estimators, and what became of the study's
+comparisons in the reference run. A test compares the page with what this would write.
 """
 
 import json
@@ -14,6 +14,7 @@ import sys
 import pandas as pd
 
 from lib.artefacts.fingerprint import ROOT, notebook
+from lib.data.glue import TASKS
 from tools.blocks import fill
 from tools.reference import KEPT, text
 
@@ -38,10 +39,13 @@ BOXES = {  # notebook: (what its box is about, the line of the box that goes her
     "08_attention_patterns": ("Do the survivors look linguistic?", "So"),
     "09_task_overlap": ("Do tasks share their survivors?", "So"),
 }
+SEARCHED, LAST, SEEDS = "03_structured_pruning", "05_retrain_tickets", 3
 ESTIMATORS = ("E|g|, the paper", "|running sum|, the code")
 QUESTIONS = {  # row of the README: column of study/tables/estimators
     "*reliable*: two halves of the dev rows, Spearman's ρ": "reliable: ρ of two halves",
-    "*valid*: ρ with how much removing a head alone moves answers": "valid: ρ with E|Δ|",
+    "*valid*: ρ with how much removing a head alone changes an example's loss": (
+        "valid: ρ with E|Δ|"
+    ),
     "*useful*: score of the better half of the heads, less that of random halves": (
         "useful: score at half"
     ),
@@ -49,22 +53,66 @@ QUESTIONS = {  # row of the README: column of study/tables/estimators
 }
 
 
+def progress() -> str:
+    """Which tasks the reference run has whole, and which in part."""
+    done = json.loads((KEPT / "run.json").read_text())["seeds done"]
+    whole = [task for task, seeds in done[LAST].items() if seeds >= SEEDS]
+    pruned = [
+        task for task, seeds in done[SEARCHED].items() if seeds >= SEEDS and task not in whole
+    ]
+    rest = len(TASKS) - len(whole) - len(pruned)
+    text = f"*So far it has {_and(whole)} whole"
+    text += f"; {_and(pruned)} pruned, but not trained again" if pruned else ""
+    text += f". {rest} tasks are still to run (CONTRIBUTING.md says how).*" if rest else ".*"
+    return text
+
+
+def _and(names: list[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
+
+
 def reference() -> str:
     """The scores of the tasks that are finished, and the boxes' answers."""
     gap = pd.read_csv(KEPT / "tables" / "gap_recovered.csv").set_index(["Unnamed: 0", "system"])
     scores = pd.read_csv(KEPT / "tables" / "table_3.csv")
-    ours = scores[scores["whose"] == "ours"].set_index("system")
+    ours = scores[scores["whose"] == "ours"].set_index(["Unnamed: 0", "system"])
     kappa = pd.read_csv(KEPT / "tables" / "stability_heads.csv").set_index("task")["κ"]
     rows = {
-        "majority class": ours.loc["majority baseline"],
-        "full model": ours.loc["full model"],
-        **{name: gap.loc[system] for name, system in SYSTEMS.items()},
+        "majority class": ours.loc["reference", "majority baseline"],
+        "full model": ours.loc["reference", "full model"],
+        **{name: _with_share(ours, gap, system) for name, system in SYSTEMS.items()},
         "Fleiss' κ of the good heads": kappa.map("{:.2f}".format),
     }
     lines = [f"| | {' | '.join(gap.columns)} |", "|" + "---|" * (len(gap.columns) + 1)]
     lines += [f"| {name} | {' | '.join(row[gap.columns])} |" for name, row in rows.items()]
     answers = [f"- **{title}** {line(step, of)} (`{step}`)" for step, (title, of) in BOXES.items()]
     return "\n".join([*lines, "", *answers])
+
+
+def _with_share(scores: pd.DataFrame, gap: pd.DataFrame, system: tuple[str, str]) -> pd.Series:
+    """A row of mean ± deviation (share of the gap); of some systems only the mean is tabled."""
+    shares = gap.loc[system]
+    if system not in scores.index:
+        return shares
+    return scores.loc[system, gap.columns] + " " + shares.str.extract(r"(\(.*\))")[0]
+
+
+def replication() -> str:
+    """What the ten comparisons of the study give in the reference run."""
+    found = pd.read_csv(KEPT / "tables" / "comparisons.csv")
+    clear, sure = found[found["so"] != "not decided"], found[found["p (Holm)"] < 0.05]
+    tasks = [name for name in found.columns if name in TASKS]
+    text = f"The reference run repeats the ten comparisons on {_and(tasks)} with E5-small: "
+    text += f"{len(clear)} intervals over tasks exclude 0, and {len(sure)} of them "
+    text += f"{'survives' if len(sure) == 1 else 'survive'} Holm's correction"
+    says = [f"{row['so']} ({row['comparison'][2:]}: {row['mean']:+.2f} [{_ends(row)}], p = "
+            f"{row['p (Holm)']:.2g})" for _, row in sure.iterrows()]  # fmt: skip
+    return text + (f": {'; '.join(says)}." if says else ".")
+
+
+def _ends(row: pd.Series) -> str:
+    low, high = (f"{float(end):+.2f}" for end in row["95 % interval"].split(" to "))
+    return f"{low}, {high}"
 
 
 def line(step: str, beginning: str) -> str:
@@ -101,8 +149,12 @@ def first_number(cell: object) -> str:
 
 
 def written(page: str) -> str:
-    """The page with both blocks written anew."""
-    for name, block in (("reference run", reference()), ("study", study())):
+    """The page with all blocks written anew."""
+    blocks = {
+        "progress": progress(), "reference run": reference(), "study": study(),
+        "replication": replication(),
+    }  # fmt: skip
+    for name, block in blocks.items():
         page = fill(page, BEGIN.format(name), END, block)
     return page
 

@@ -6,7 +6,9 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from lib.show.plots.style import BLUE, ORANGE, VERMILLION, WIDTH, finish, legend_below, panels_of
 
@@ -36,6 +38,14 @@ def _line(name: str) -> dict[str, Any]:
     """The style of an estimator; one measured again "in steps" has its estimator's, with dots."""
     known = STYLES[name.removesuffix(", in steps")]
     return {**known, "marker": "o", "markersize": 3} if name.endswith("in steps") else known
+
+
+def _curve(axes: Axes, x: ArrayLike, y: ArrayLike, name: str, names: Mapping[str, str]) -> None:
+    """Draw the line of one ranking: in its own look if it is in MAIN, or else thin and grey."""
+    if name in MAIN:
+        axes.plot(x, y, **_line(name), linewidth=1.5, label=names[name], zorder=3)
+    else:
+        axes.plot(x, y, color="0.75", linewidth=0.7, label="other estimators", zorder=2)
 
 
 def reliability(curves: Mapping[str, pd.DataFrame], names: Mapping[str, str]) -> Figure:
@@ -117,13 +127,7 @@ def usefulness(
         if majority[task] > table.min(axis=None) - 0.1:  # far below, it would stretch the axis
             axes.axhline(majority[task], color="0.3", linestyle=":", label="majority class")
         for name in shown_first(list(table.columns)):
-            main, last = name in MAIN, name == "running"
-            look = _line(name) if main else {"color": "0.75", "linestyle": "-"}
-            label = names[name] if main else "other estimators"
-            axes.plot(
-                table.index, table[name], **look, linewidth=1.5 if main else 0.7, label=label,
-                zorder=3 if main else 2 + 0.1 * last
-            )  # fmt: skip
+            _curve(axes, table.index, table[name], name, names)
         axes.set_title(task, fontsize=9)
         axes.set(xlabel=labels[0], ylabel=labels[1][task])
     return legend_below(finish(figure), ncols=3)
@@ -180,11 +184,7 @@ def kappa_by_size(
         axes.fill_between(sizes[shown], 0, floors[task][shown], **style)
         axes.axhline(0, color="0.3", linewidth=0.8)
         for name in shown_first(list(lines)):
-            main = name in MAIN
-            look = _line(name) if main else {"color": "0.75", "linestyle": "-"}
-            label = names[name] if main else "other estimators"
-            thick = 1.5 if main else 0.7
-            axes.plot(sizes[shown], lines[name][shown], **look, linewidth=thick, label=label)
+            _curve(axes, sizes[shown], lines[name][shown], name, names)
         axes.set_title(task, fontsize=9)
         axes.set(xlabel=f"{units} kept by each seed", ylim=(-0.15, 1.03))
     panels[0].set_ylabel("Fleiss' κ over seeds")
