@@ -127,5 +127,5 @@ def structured(
     legend_beside(upper)
     lower.hist(head_importance.ravel(), bins=20, color=BLUE, alpha=0.6)
     lower.set(xlabel="importance of a head (ℓ2-normalised in its layer)", ylabel="heads")
-    lower.set_title("full model, iteration 1")
+    lower.set_title("importance of the heads of the full model")
     return finish(figure)
