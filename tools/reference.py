@@ -56,6 +56,8 @@ def results(outputs: str, commit: str) -> None:
     for name in (*run_all.CHAIN, "figures", "tables", "run_all"):  # not what others put beside them
         made = store.outputs() / PROFILE / name
         if made.exists():
+            if name in ("figures", "tables"):  # what is no longer drawn goes
+                shutil.rmtree(KEPT / name, ignore_errors=True)
             shutil.copytree(made, KEPT / name, ignore=ignored, dirs_exist_ok=True)
     about = {
         "commit": commit,
