@@ -101,7 +101,7 @@ def test_stability_tells_agreement_from_chance_and_says_when_it_cannot_be_asked(
     other = of_all.stability(agreement.table(chance, draws=500))
     assert "indistinguishable from chance" in other.so
     same = of_all.stability(agreement.table({"RTE": masks("same")}, draws=500))
-    assert "above the paper's range" in same.so
+    assert "agree more than the paper's seeds" in same.so
     nothing = of_all.stability(agreement.table({"RTE": masks("same", seeds=1)}))
     assert of_all.NOTHING in nothing.so
     assert "0.15 to 0.32" in found.paper

@@ -101,14 +101,15 @@ def stability(table: pd.DataFrame) -> Finding:
     elif sure <= len(known) / 2:
         so = f"{_on_most(known)}, seeds are not shown to share more heads than chance gives"
     else:
-        so = f"unstable is not random: seeds keep partly the same heads {_on_most(known)}"
+        so = "unstable is not random: seeds share more heads than chance gives on "
+        so += f"{sure} of {count_of(len(known), 'task')}"
+    ranges = f"(κ {_span(kappas)}; in the paper {low:.2f} to {high:.2f})"
     if kappas.min() > high:
-        so += f", and κ is above the paper's range on {'all' if len(known) > 1 else 'this'} "
-        so += "tasks" if len(known) > 1 else "task"
+        so += f", and agree more than the paper's seeds {ranges}"
     elif kappas.max() < low:
-        so += ", and κ is below the paper's range"
+        so += f", and agree less than the paper's seeds {ranges}"
     elif sure > len(known) / 2:
-        so += f", but far from all (κ up to {kappas.max():.2f})"
+        so += f", but they are far from the same {ranges}"
     return Finding(run, paper, f"{so}.")
 
 
