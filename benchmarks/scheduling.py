@@ -39,7 +39,7 @@ def claims() -> Iterator[Claim]:
     yield Claim.of(
         f"scheduling the {len(specs)} jobs of `{PROFILE}`, {whole / len(specs) * WORKERS:.0f} s "
         f"each, on {WORKERS} workers",
-        "a hundredth of their wall time",
+        "their wall time, in per cent",
         [100 * (whole - ideal) / whole],
         wanted=1,
         at_most=True,

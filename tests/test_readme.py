@@ -87,6 +87,14 @@ def test_what_the_authors_masks_say():
     says(f"random masks of the same sizes {chance.min():.0f} to {chance.max():.0f}.")
 
 
+def test_what_the_speed_ups_save_in_energy():
+    claims = json.loads((ROOT / "benchmarks" / "results.json").read_text())["claims"]["energy"]
+    tuning, search = (claim["median"] for claim in claims)
+    says(
+        f"takes {tuning:.1f} times the energy of ours for fine-tuning on CoLA, and {search:.1f} times"
+    )
+
+
 def test_the_papers_answer_is_table_3():
     table = numbers.numbers().query("source == 'Table 3'").groupby(["group", "item"])["value"]
     means = table.mean().map(two)
