@@ -1,3 +1,4 @@
+import errno
 import gzip
 import json
 import os
@@ -384,6 +385,23 @@ def test_an_unchanged_archive_is_not_read_in_full_again(tmp_path, monkeypatch):
         archives.Path(f"{path}.json").write_text(damage)
         assert index.archive.fetch() == path
     assert index.downloads == 1, "a damaged note costs a checksum, not a download"
+
+
+def test_a_cache_that_has_everything_may_be_read_only(tmp_path, monkeypatch):
+    index = Index(tmp_path, monkeypatch)
+    path = index.archive.fetch()
+
+    def refuse(*_, **__):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(archives, "FileLock", refuse)
+    monkeypatch.setattr(archives, "atomic", refuse)
+    assert index.archive.read("rows.txt").startswith(b"the pinned rows")
+    os.utime(path)  # its checksum is compared, and cannot be noted
+    assert index.archive.read("rows.txt").startswith(b"the pinned rows")
+    path.unlink()
+    with pytest.raises(Unavailable, match=r"cannot be written to \(Read-only file system\)"):
+        index.archive.read("rows.txt")
 
 
 def test_an_unpacked_encoder_that_changed_is_unpacked_again(tmp_path, monkeypatch):

@@ -41,8 +41,8 @@ def tickets(table: pd.DataFrame, tasks: Sequence[str]) -> Finding:
         f" ({names_of([*out])} left out: full model not shown to beat the majority)" if out else ""
     )
     run = (
-        "of the gap between majority class and full model, good, random and bad s-pruned "
-        f"subnetworks, trained again, recover {_listed(ours)}{left}. "
+        "trained again, good, random and bad s-pruned subnetworks recover this share of the gap "
+        f"between majority class and full model: {_listed(ours)}{left}. "
         + " ".join(_compared(table, kind, counted) for kind in ("random", "bad"))
     )
     so = _about_bad(table, counted, ours) + _about_random(table, counted)
