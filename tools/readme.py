@@ -39,6 +39,7 @@ BOXES = {  # notebook: (what its box is about, the line of the box that goes her
     "08_attention_patterns": ("Do the survivors look linguistic?", "So"),
     "09_task_overlap": ("Do tasks share their survivors?", "So"),
 }
+LEVEL, ANOTHER_ORDER = 0.05, "J"  # whether seeds differ by more than noise
 SEARCHED, LAST, SEEDS = "03_structured_pruning", "05_retrain_tickets", 3
 ESTIMATORS = ("E|g|, the paper", "|running sum|, the code")
 QUESTIONS = {  # row of the README: column of study/tables/estimators
@@ -99,20 +100,26 @@ def _with_share(scores: pd.DataFrame, gap: pd.DataFrame, system: tuple[str, str]
 
 def replication() -> str:
     """What the ten comparisons of the study give in the reference run."""
-    found = pd.read_csv(KEPT / "tables" / "comparisons.csv")
-    clear, sure = found[found["so"] != "not decided"], found[found["p (Holm)"] < 0.05]
-    tasks = [name for name in found.columns if name in TASKS]
-    text = f"The reference run repeats the ten comparisons on {_and(tasks)} with E5-small: "
-    text += f"{len(clear)} intervals over tasks exclude 0, and {len(sure)} of them "
-    text += f"{'survives' if len(sure) == 1 else 'survive'} Holm's correction"
-    says = [f"{row['so']} ({row['comparison'][2:]}: {row['mean']:+.2f} [{_ends(row)}], p = "
-            f"{row['p (Holm)']:.2g})" for _, row in sure.iterrows()]  # fmt: skip
-    return text + (f": {'; '.join(says)}." if says else ".")
-
-
-def _ends(row: pd.Series) -> str:
-    low, high = (f"{float(end):+.2f}" for end in row["95 % interval"].split(" to "))
-    return f"{low}, {high}"
+    here, there = (
+        pd.read_csv(folder / "tables" / "comparisons.csv").set_index("comparison")
+        for folder in (KEPT, KEPT / "study")
+    )
+    for found in (here, there):
+        found.index = found.index.str[0]  # A to J
+    tasks = [name for name in here.columns if name in TASKS]
+    clear = here.index[here["so"] != "not decided"]
+    alike = (here.loc[clear, "mean"] * there.loc[clear, "mean"] > 0).sum()
+    text = (
+        f"The reference run asks the same on {_and(tasks)} with E5-small. {len(clear)} of the ten "
+        f"intervals over tasks exclude 0 there, {alike} of them on the same side as in the study."
+    )
+    p = pd.DataFrame({"there": here["p (Holm)"], "in the study": there["p (Holm)"]})
+    for letter in p.index[p.min(axis=1) < LEVEL]:
+        told = " and ".join(f"{x:.2g} {where}".lstrip("0") for where, x in p.loc[letter].items())
+        text += f" *{here.loc[letter, 'so']}*: p = {told} (Holm)."
+    if p.loc[ANOTHER_ORDER].min() >= LEVEL:
+        text += " So whether the estimator is why seeds disagree stays open."
+    return text
 
 
 def line(step: str, beginning: str) -> str:
@@ -121,7 +128,8 @@ def line(step: str, beginning: str) -> str:
         if "teach.box(" in text(cell) and cell["cell_type"] == "code":
             box = "".join(cell["outputs"][0]["data"]["text/markdown"])
             (sentence,) = re.findall(rf"(?m)^> \*\*{beginning}\*\* (.*)$", box)
-            return sentence[0].upper() + sentence[1:]
+            whose = f"{beginning} " if beginning == "In this run" else ""
+            return whose + (sentence if whose else sentence[0].upper() + sentence[1:])
     raise LookupError(f"{step} has no box")
 
 

@@ -61,6 +61,9 @@ def test_tickets_tell_the_papers_result_from_its_opposite_and_from_nothing():
     assert "contradicts the paper" in random_loses.so
     a_little = of_tickets.tickets(scores(0.88, 0.83, 0.88), TASKS)
     assert "by more than 5 points on 0" in a_little.so and "contradicts" not in a_little.so
+    assert "reached by good on 0 and by bad on 0 of 4 tasks" in as_paper.so
+    full = of_tickets.tickets(scores(0.9, 0.9, 0.9), TASKS)
+    assert "reached by good on 4 and by bad on 4 of 4 tasks" in full.so
     noisy = of_tickets.tickets(scores(0.8, 0.79, 0.7, noise=0.1), TASKS)
     assert "cannot tell" in noisy.so and "put bad behind good" in noisy.so
     assert len({each.so for each in (as_paper, all_win, random_loses, noisy)}) == 4
@@ -101,7 +104,7 @@ def test_stability_tells_agreement_from_chance_and_says_when_it_cannot_be_asked(
     other = of_all.stability(agreement.table(chance, draws=500))
     assert "indistinguishable from chance" in other.so
     same = of_all.stability(agreement.table({"RTE": masks("same")}, draws=500))
-    assert "agree more than the paper's seeds" in same.so
+    assert "(κ 1.00; 1 would be the same heads" in same.so
     nothing = of_all.stability(agreement.table({"RTE": masks("same", seeds=1)}))
     assert of_all.NOTHING in nothing.so
     assert "0.15 to 0.32" in found.paper
@@ -150,6 +153,9 @@ def test_patterns_tell_a_preference_from_its_opposite_and_from_none():
     assert (
         "fewer heterogeneous maps" in fewer.so and "F1 is 0.84 (raw) and 0.79 (normed)" in none.run
     )
+    alone = correlation(-0.4, -0.1, 0.1, 0.001).rename({"all tasks": "CoLA"}, level="tasks")
+    named = of_all.patterns(pd.concat([correlation(-0.4, -0.1, 0.1, 0.001), alone]), f1)
+    assert "of single tasks, CoLA" in named.so and "of single tasks" not in fewer.so
     nothing = of_all.patterns(correlation(np.nan, np.nan, np.nan, np.nan), f1)
     assert of_all.NOTHING in nothing.so
     mixed = correlation(0.4, -0.1, 0.1, 0.001)

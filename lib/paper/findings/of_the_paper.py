@@ -29,12 +29,12 @@ def what_we_learned(
     )
     against = [claim for claim, verdict in run if verdict.startswith(DISAGREES)]
     if against:
-        text += f" The numbers contradict the paper where it says: {'; '.join(against[:3])}"
+        text += f" The run disagrees where the paper says: {'; '.join(against[:3])}"
         text += f"; and {len(against) - 3} more." if len(against) > 3 else "."
     if bad:
         text += (
-            f" Trained again, bad s-pruned subnetworks learn {_listed(bad)} of what the full model "
-            "learns."
+            " Trained again, bad s-pruned subnetworks learn, by the means over seeds, "
+            f"{_listed(bad)} of what the full model learns."
         )
     return Finding(text, _paper(masks), _so(bad, agree + differ, len(run)))
 
@@ -76,5 +76,8 @@ def _so(bad: Mapping[str, float], decided: int, claims: int) -> str:
             answer = f"not all tickets win {where}: {least}."
     rest = claims - decided
     if rest > claims / 2:
-        answer += " Most claims stay open; each line below says what would decide it."
+        answer += (
+            " Most claims stay open. Each line below has a guess of what would decide it, if mean "
+            "and spread stayed as they are."
+        )
     return answer
