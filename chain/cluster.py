@@ -175,7 +175,7 @@ def _signals_blocked() -> Generator[None]:
         for number, handler in handlers.items():
             signal.signal(number, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        for number in came[:1]:
+        for number in dict.fromkeys(came):
             signal.raise_signal(number)
 
 

@@ -62,9 +62,10 @@ def progress() -> str:
         task for task, seeds in done[SEARCHED].items() if seeds >= SEEDS and task not in whole
     ]
     rest = len(TASKS) - len(whole) - len(pruned)
-    text = f"*So far it has {_and(whole)} whole"
+    text = f"*So far it has {_and(whole) or 'no task'} whole"
     text += f"; {_and(pruned)} pruned, but not trained again" if pruned else ""
-    text += f". {rest} tasks are still to run (CONTRIBUTING.md says how).*" if rest else ".*"
+    tasks = "1 task is" if rest == 1 else f"{rest} tasks are"
+    text += f". {tasks} still to run (CONTRIBUTING.md says how).*" if rest else ".*"
     return text
 
 

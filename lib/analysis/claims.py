@@ -120,7 +120,9 @@ def evidence(
     figures = _in_short(statement, by_task, len(asked), "pairs" if pairs else "tasks")
     needed = judged["needed"].replace(" of both systems", "")  # masks are none
     needed = needed.replace("tasks", "pairs") if pairs else needed
-    if needed and statement.over == AVERAGE and sum(map(len, by_task.values())) < intervals.LEAST:
+    known = [values for values in by_task.values() if len(values)]
+    few = len(known) < intervals.LEAST and max(map(len, known)) < 2
+    if needed and statement.over == AVERAGE and few:
         needed = f"at least {intervals.LEAST} tasks"  # one number for a task, whatever its seeds
     return Evidence(verdict, figures, judged["because"], needed)
 

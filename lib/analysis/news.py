@@ -139,6 +139,7 @@ def _flattery(halves: Mapping[str, Sequence[Mapping[str, float]]]) -> News:
         for task, records in halves.items()
         if records
     }
+    more = {task: lost for task, lost in more.items() if np.isfinite(lost)}
     if not more:
         return News(what, "–", "–", f"{CANNOT_TELL}: needs 03_structured_pruning")
     return News(what, NO_MASKS, *_average(np.array([*more.values()]), "it flatters", "it does not"))

@@ -232,8 +232,9 @@ def held_out(searched: Mapping[str, Sequence[Mapping[str, Mapping[str, float]]]]
         for name in sorted({name for of_seed in seeds for name in of_seed}):
             records = pd.DataFrame([of_seed[name] for of_seed in seeds if name in of_seed])
             choosing, other = (lost(records, half) for half in ("choosing", "other"))
-            means = choosing.mean(), other.mean(), (other - choosing).mean()
-            rows.append((task, name, *means, intervals.text(other - choosing), len(records)))
+            more = (other - choosing).dropna()  # nan: a constant answer on STS-B
+            means = choosing.mean(), other.mean(), more.mean()
+            rows.append((task, name, *means, intervals.text(more), len(more)))
     names = ["lost, choosing half", "lost, other half", "lost more", "of lost more", "seeds"]
     return pd.DataFrame(rows, columns=["task", "estimator", *names]).round(3)
 

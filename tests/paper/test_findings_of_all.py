@@ -81,6 +81,10 @@ def test_tickets_without_a_learnt_task_or_without_enough_seeds():
     assert "cannot answer" in none.so
     two = of_tickets.tickets(scores(0.88, 0.87, 0.7, seeds=(1, 2)), TASKS)
     assert "cannot tell" in two.so and "from bad is not decided" in two.run
+    # in the paper WNLI's full model is below the majority class
+    assert (
+        "there is no gap" in of_tickets.tickets(scores(0.88, 0.87, 0.7, ["WNLI"]), ["WNLI"]).paper
+    )
     gaps = scores(0.88, 0.87, 0.7)
     gaps.loc[gaps["item"] == "bad (retrained)", "score"] = np.nan
     assert "–" in of_tickets.tickets(gaps, TASKS).run
@@ -185,6 +189,14 @@ def test_overlaps_tell_shared_survivors_from_chance():
     assert "layers may explain" in by_layer.so and "too few" in by_layer.run
     one = overlap.table({"RTE": masks("same")})
     assert of_all.NOTHING in of_all.overlaps(one, (np.nan, np.nan)).so
+
+
+def test_a_pair_is_beyond_layers_only_if_it_is_beyond_chance_too():
+    over, within = [0.01] * 3 + [0.5], [0.5] * 3 + [0.01]
+    columns = {"p": over, "p (Holm)": over, "p within layers (Holm)": within}
+    table = pd.DataFrame({**columns, "shared": 20.0, "by chance": 10.0, "from": 1.0})
+    found = of_all.overlaps(table, (np.nan, np.nan))
+    assert "which layers may explain" in found.so and "1 of them" not in found.so
 
 
 @pytest.mark.parametrize("kinds", [tables.KINDS])

@@ -249,8 +249,9 @@ def overlaps(table: pd.DataFrame, agree: tuple[float, float]) -> Finding:
     else:
         so = "tasks do share survivors beyond chance, as the paper says"
     if sure:
-        beyond = "also beyond what shared layers explain" if within else "which layers may explain"
-        so += f", {within} of them {beyond}" if 0 < within < sure else f", {beyond}"
+        both = int(((asked["p (Holm)"] < LEVEL) & (asked["p within layers (Holm)"] < LEVEL)).sum())
+        beyond = "also beyond what shared layers explain" if both else "which layers may explain"
+        so += f", {both} of them {beyond}" if 0 < both < sure else f", {beyond}"
     if not np.isnan(p):
         noise = "is not one seed's accident" if p < LEVEL else "is indistinguishable from noise"
         so += f". Which tasks are close {noise}"

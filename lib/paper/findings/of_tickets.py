@@ -70,10 +70,10 @@ def _about_bad(
     sides = _sides(table, "bad", tasks)
     if sides["behind"]:
         leads = {task: _lead(table, "bad", task) for task in sides["behind"]}
-        worst = max(leads, key=lambda task: leads[task][0])
-        low, high = leads[worst]
-        lead = (_retrained(table, "good", worst) - _retrained(table, "bad", worst)).mean()
-        most = "" if len(leads) == 1 else f"by most on {worst}: "
+        clearest = max(leads, key=lambda task: leads[task][0])
+        low, high = leads[clearest]
+        lead = (_retrained(table, "good", clearest) - _retrained(table, "bad", clearest)).mean()
+        most = "" if len(leads) == 1 else f"most clearly on {clearest}: "
         so = "no, not all tickets win: retrained bad subnetworks score below good ones on "
         so += f"{names_of(sides['behind'])} "
         so += f"({most}{lead:.2f} [{low:.2f}, {high:.2f}])"
@@ -81,7 +81,11 @@ def _about_bad(
         return so + "; the paper sees bad ones behind, too"
     if not sides["open"]:
         return "yes, in this run even bad tickets win, which goes further than the paper"
-    leaning = {task: shares["good"][task] - shares["bad"][task] for task in sides["open"]}
+    leaning = {
+        task: shares["good"][task] - shares["bad"][task]
+        for task in sides["open"]
+        if task in shares["good"]
+    }
     ahead = [task for task, lead in leaning.items() if lead > 0]
     so = f"this run cannot tell: bad is not shown to lose, and on {names_of(sides['open'])} the "
     so += "difference from good is not decided"
@@ -170,6 +174,8 @@ def _lead(table: pd.DataFrame, kind: str, task: str) -> tuple[float, float]:
 def _listed(shares: Mapping[str, Mapping[str, float]]) -> str:
     """Write the shares of good, random and bad: of each task, or the median if they are many."""
     table = pd.DataFrame(shares)
+    if not len(table):
+        return "nothing, for there is no gap"
     if len(table) > FEW:
         return f"{_percent(table.median())} (median of {len(table)} tasks)"
     return names_of([f"{_percent(row)} on {task}" for task, row in table.iterrows()])

@@ -217,7 +217,8 @@ def epochs(
         axes.axhline(good[task], **style, label="good, retrained: mean")
         majority, full = ends[task]
         axes.axhline(full, color="0.5", linewidth=0.8, label="full model: mean")
-        axes.axhline(majority, color="0.2", linestyle=":", label="majority class")
+        if np.isfinite(majority):
+            axes.axhline(majority, color="0.2", linestyle=":", label="majority class")
         axes.set(xticks=epoch)
         axes.set_title(task, fontsize=9)
         axes.set_xlabel("epoch", fontsize=8)

@@ -87,7 +87,8 @@ def shares(panels: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
     """Notebook 04: the share of weights, in percent, that m-pruning keeps in each unit (Fig. 1a).
 
     panels: {title: (heads, mlps)}, shares [layers, heads] and [layers]. The numbers are the shares;
-        the colours say how far a unit is above or below the mean of its panel's heads.
+        the colours say how far a unit is above or below the mean of its panel's heads. An MLP
+        that is further away than every head has the last colour.
     """
     means = {title: 100 * float(heads.mean()) for title, (heads, _) in panels.items()}
     apart = [np.abs(100 * heads - means[title]).max() for title, (heads, _) in panels.items()]

@@ -153,7 +153,10 @@ def reasons(table: pd.DataFrame, names: Mapping[str, str]) -> Figure:
             axes.scatter(part[column], y + shift, **dot, label=label)
         axes.axvline(0, color="0.3", linewidth=0.8)
         axes.set_title(task, fontsize=9)
-        axes.set(xlim=(min(0, table["both"].min()) - 0.05, 1.05), xlabel="Spearman's ρ over heads")
+        axes.set(
+            xlim=(min(0, table[list(REASONS)].min(axis=None)) - 0.05, 1.05),
+            xlabel="Spearman's ρ over heads",
+        )
         shown = [names[name] for name in heights] if number % 3 == 0 else [""] * len(heights)
         axes.set_yticks(list(heights.values()), shown, fontsize=9)
     return legend_below(finish(figure), ncols=3)

@@ -65,9 +65,10 @@ def agreement_by_task(tables: Mapping[str, pd.DataFrame], papers: tuple[float, f
         y = np.arange(len(ours))[::-1] + shift
         sure = (table.loc[ours.index, "p (Holm)"] < 0.05).to_numpy()
         kappas = table.loc[ours.index, "κ"].to_numpy(float)
+        known = np.isfinite(kappas)
         for group, fill, text in (
-            (sure, style["color"], "more than chance"),
-            (~sure, "white", "not shown to be"),
+            (sure & known, style["color"], "more than chance"),
+            (~sure & known, "white", "not shown to be"),
         ):
             dot: dict[str, Any] = {"marker": style["marker"], "edgecolor": style["color"], "s": 34}
             if group.any():
@@ -249,7 +250,7 @@ def overlaps(panels: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]]) -> Figure:
         alike = [part for other, part in beyond.items() if other.split()[0] == unit]
         most = max(1.0, *(float(np.abs(part).max()) for part in alike))
         labels = shared.map(f"{{:.{0 if shared.to_numpy().max() > 20 else 1}f}}".format).to_numpy()
-        if tasks <= 6:  # there is room
+        if tasks <= 4:  # there is room
             digits = 0 if most > 2 else 1
             signs = np.vectorize(lambda x, d=digits: f" ({round(x, d) + 0.0:+.{d}f})")(excess)
             labels = labels + np.where(np.eye(tasks, dtype=bool), "", signs)
@@ -257,7 +258,10 @@ def overlaps(panels: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]]) -> Figure:
         axes.set_xticks(np.arange(tasks) + 0.5, shared.columns, rotation=90)
         axes.set_yticks(np.arange(tasks) + 0.5, shared.index, rotation=0)
         axes.tick_params(labelsize=8, length=0)
-        axes.set_title(f"{title}\n(darkest: {most:.0f} more or fewer than by chance)", fontsize=8)
+        axes.set_title(
+            f"{title}\n(darkest: {most:.{0 if most > 2 else 1}f} more or fewer than by chance)",
+            fontsize=8,
+        )
     return finish(figure)
 
 
@@ -292,8 +296,9 @@ def _excess(axes: Axes, table: pd.DataFrame, heights: np.ndarray) -> None:
     within = (table["p within layers (Holm)"] < 0.05).to_numpy()
     has_interval = table["from"].notna().to_numpy()
     ends = table[has_interval]
-    line: dict[str, Any] = {"color": BLUE, "linewidth": 1.2, "label": "95 % interval over seeds"}
-    axes.hlines(heights[has_interval], ends["from"], ends["to"], **line)
+    if len(ends):
+        line: dict[str, Any] = {"color": BLUE, "label": "95 % interval over seeds"}
+        axes.hlines(heights[has_interval], ends["from"], ends["to"], linewidth=1.2, **line)
     groups = {
         "test: more than chance, also within layers": (significant & within, "o", BLUE, BLUE),
         "test: more than chance; within layers not shown": (significant & ~within, "D", SKY, BLUE),
