@@ -34,16 +34,10 @@ REASONS = {
 }
 
 
-def _line(name: str) -> dict[str, Any]:
-    """The style of an estimator; one measured again "in steps" has its estimator's, with dots."""
-    known = STYLES[name.removesuffix(", in steps")]
-    return {**known, "marker": "o", "markersize": 3} if name.endswith("in steps") else known
-
-
 def _curve(axes: Axes, x: ArrayLike, y: ArrayLike, name: str, names: Mapping[str, str]) -> None:
     """Draw the line of one ranking: in its own look if it is in MAIN, or else thin and grey."""
     if name in MAIN:
-        axes.plot(x, y, **_line(name), linewidth=1.5, label=names[name], zorder=3)
+        axes.plot(x, y, **STYLES[name], linewidth=1.5, label=names[name], zorder=3)
     else:
         axes.plot(x, y, color="0.75", linewidth=0.7, label="other estimators", zorder=2)
 
@@ -57,7 +51,7 @@ def reliability(curves: Mapping[str, pd.DataFrame], names: Mapping[str, str]) ->
     figure, panels = panels_of(len(curves), WIDTH / 3, 2.2)
     for axes, (task, table) in zip(panels, curves.items(), strict=True):
         for name in table.columns:
-            axes.plot(table.index, table[name], **_line(name), linewidth=1.4, label=names[name])
+            axes.plot(table.index, table[name], **STYLES[name], linewidth=1.4, label=names[name])
         axes.set_xscale("log", base=2)
         axes.set_xticks(table.index, [str(rows) for rows in table.index])
         axes.minorticks_off()
@@ -196,5 +190,4 @@ def kappa_by_size(
 
 def shown_first(names: Sequence[str]) -> list[str]:
     """Put rankings into the order of STYLES, as legends list them."""
-    order = list(STYLES)
-    return sorted(names, key=lambda name: (order.index(name.removesuffix(", in steps")), name))
+    return sorted(names, key=list(STYLES).index)
