@@ -175,13 +175,14 @@ def test_ctrl_c_waits_until_the_workers_have_started():
     end = threading.Event()
     older = threading.Thread(target=end.wait)
     older.start()
-    reached = False
+    reached, before = False, signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt), cluster_module._signals_blocked():
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(0.2)
             reached = True
     finally:
+        signal.signal(signal.SIGINT, before)
         end.set()
     assert reached
 
