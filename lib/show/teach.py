@@ -79,6 +79,11 @@ def box(run: str, paper: str, so: str) -> Markdown:
     return Markdown(f"> **In this run** {run}\n>\n> **In the paper** {paper}\n>\n> **So** {so}")
 
 
+def short(so: str) -> Markdown:
+    """Give the answer of a box in one line, for a notebook's first screen."""
+    return Markdown(f"**In short:** {so}")
+
+
 def rows(results: Mapping[str, Mapping[str, Any]]) -> str:
     """Describe each task's rows for a caption, naming tasks with the same description together.
 

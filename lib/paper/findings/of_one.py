@@ -139,7 +139,7 @@ def structured(
     )
     sizes = published_sizes(task)
     told = [f"{_percent(sizes[mode])} after pruning {MODE_WORDS[mode]}" for mode in kept]
-    paper = f"the authors' masks for {task} keep {_and(told)}, as shares of the weights."
+    paper = f"the authors' masks for {task} keep, of the weights, {_and(told)}."
     if not _learned(interval, majority):
         return Finding(run, paper, f"{NOT_LEARNED}.")
     ways = []
