@@ -80,8 +80,8 @@ def box(run: str, paper: str, so: str) -> Markdown:
 
 
 def short(so: str) -> Markdown:
-    """Give the answer of a box in one line, for a notebook's first screen."""
-    return Markdown(f"**In short:** {so}")
+    """Give the first sentence of a box's answer, for a notebook's first screen."""
+    return Markdown(f"**In short:** {so.split('. ')[0].removesuffix('.')}.")
 
 
 def rows(results: Mapping[str, Mapping[str, Any]]) -> str:

@@ -44,6 +44,11 @@ def test_a_folded_source_is_inside_details():
     assert "def super_survivors" in shown and shown.endswith("```\n\n</details>")
 
 
+def test_the_answer_in_short_is_its_first_sentence():
+    assert teach.short("no: by 0.71. More.").data == "**In short:** no: by 0.71."
+    assert teach.short("it is open.").data == "**In short:** it is open."
+
+
 def test_a_table_has_no_index_and_rounded_numbers():
     frame = pd.DataFrame(
         {"what": ["a"], "score": np.float32([0.12345]), "± 95 %": [float("nan")], "n": [3]}
