@@ -9,6 +9,7 @@ python run_all.py --book                             afterwards, build the book 
 """
 
 import argparse
+import logging
 import os
 import signal
 import sys
@@ -112,6 +113,8 @@ def _sentence(fault: Exception) -> str:
 def _stop(number: int, _) -> None:
     """Stop at the first signal; what follows takes a few seconds, and another must not break it."""
     _ignore_stopping()
+    for loop in ("tornado.application", "asyncio"):  # what dask drops while it closes is no news
+        logging.getLogger(loop).setLevel(logging.CRITICAL)
     raise KeyboardInterrupt(number)
 
 

@@ -2,6 +2,7 @@
 
 import gc
 import gzip
+import logging
 import os
 import re
 import resource
@@ -202,6 +203,21 @@ def test_a_stop_ends_in_one_sentence_and_leaves_no_process_behind(tmp_path, numb
     assert process.wait() == status and "Traceback" not in output
     assert output.strip().splitlines()[-1].startswith("Stopped. Finished work is kept")
     wait_until_nothing_writes_to(tmp_path)
+
+
+def test_what_the_clusters_loop_drops_while_a_run_stops_is_not_shown():
+    before = {number: signal.getsignal(number) for number in run_all.STOPPING}
+    loops = [logging.getLogger(name) for name in ("tornado.application", "asyncio")]
+    levels = [loop.level for loop in loops]
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_all._stop(signal.SIGINT, None)
+        assert not any(loop.isEnabledFor(logging.ERROR) for loop in loops)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for loop, level in zip(loops, levels, strict=True):
+            loop.setLevel(level)
 
 
 @pytest.mark.parametrize("address", ["tls://127.0.0.1:9", "ucx://127.0.0.1:9", "nowhere", ""])
