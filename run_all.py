@@ -9,7 +9,6 @@ python run_all.py --book                             afterwards, build the book 
 """
 
 import argparse
-import logging
 import os
 import signal
 import sys
@@ -23,7 +22,7 @@ from book import build
 from chain import energy_table, estimate, probe, profiles, progress
 from chain.changes import choose
 from chain.check import check_encoder
-from chain.cluster import Cluster, ClusterLostError
+from chain.cluster import Cluster, ClusterLostError, quiet_loop
 from chain.display import Display
 from chain.execute import FOLDERS, JobSpec, Outcome
 from chain.plan import Job, parameter_names, plan, select
@@ -113,8 +112,7 @@ def _sentence(fault: Exception) -> str:
 def _stop(number: int, _) -> None:
     """Stop at the first signal; what follows takes a few seconds, and another must not break it."""
     _ignore_stopping()
-    for loop in ("tornado.application", "asyncio"):  # what dask drops while it closes is no news
-        logging.getLogger(loop).setLevel(logging.CRITICAL)
+    quiet_loop()  # what dask drops while it closes is no news
     raise KeyboardInterrupt(number)
 
 

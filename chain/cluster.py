@@ -1,5 +1,6 @@
 """Where jobs run: on a local dask cluster, or on an existing one by its scheduler's address."""
 
+import logging
 import os
 import signal
 import threading
@@ -12,7 +13,7 @@ from multiprocessing import resource_tracker
 os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "critical")
 
 import dask
-from distributed import Client, LocalCluster, as_completed
+from distributed import Client, LocalCluster, WorkerPlugin, as_completed
 from distributed.client import FutureCancelledError
 from distributed.comm import CommClosedError
 
@@ -31,6 +32,22 @@ CONFIG = {
     "distributed.admin.tick.interval": "1s",
     "distributed.admin.system-monitor.interval": "10s",
 }
+
+
+class Quiet(WorkerPlugin):
+    """Keep a worker's event loop from printing what it drops while a run stops."""
+
+    name = "quiet"
+
+    def setup(self, worker) -> None:  # noqa: ARG002 (dask passes the worker)
+        """Set it in the worker's process, also in one that replaces another."""
+        quiet_loop()
+
+
+def quiet_loop() -> None:
+    """Show only what ends this process: the display says what becomes of each job."""
+    for loop in ("tornado.application", "asyncio"):
+        logging.getLogger(loop).setLevel(logging.CRITICAL)
 
 
 class ClusterLostError(RuntimeError):
@@ -83,6 +100,7 @@ class Cluster:
             )
             starting.callback(local.close)
             self.client = Client(local)
+            self.client.register_plugin(Quiet())
         self.needs_card = bool(self.cards)
 
     def _join(self, scheduler: str) -> None:

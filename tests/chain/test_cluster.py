@@ -187,6 +187,16 @@ def test_ctrl_c_waits_until_the_workers_have_started():
     assert reached
 
 
+def test_a_workers_loop_prints_nothing_that_it_drops():
+    def shows_errors():
+        import logging
+
+        return logging.getLogger("tornado.application").isEnabledFor(logging.ERROR)
+
+    with Cluster(None, 1, 1) as cluster:
+        assert list(cluster.client.run(shows_errors).values()) == [False]
+
+
 def test_a_scheduler_that_ends_in_the_middle_of_a_run_is_one_sentence(tmp_path):
     spec = one_cell_notebook(tmp_path, "waits", "import time; time.sleep(600)")
     with running_scheduler(tmp_path) as (address, (process, *_)):
