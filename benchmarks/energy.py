@@ -1,6 +1,6 @@
 """Measure the energy that the speed-ups save: one fine-tuning and one search, against the authors'.
 
-python -m benchmarks energy     MiniLM on CoLA, one thread: five minutes
+python -m benchmarks energy     MiniLM on CoLA, one thread: a minute and a half
 
 Both sides do the same work. codecarbon gives the energy as in `chain.energy`: from the machine's
 counters, or else estimated from load and nominal power, so that it is nearly in proportion to time.

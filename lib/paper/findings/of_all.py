@@ -259,10 +259,12 @@ def overlaps(table: pd.DataFrame, agree: tuple[float, float]) -> Finding:
 
 
 def count_of(number: int, what: str) -> str:
+    """Write a number of things: "1 task", "3 tasks"."""
     return f"{number} {what}" + ("" if number == 1 else "s")
 
 
 def names_of(names: Sequence[str]) -> str:
+    """Write at least one name: "CoLA, RTE and MNLI"."""
     *most, last = names
     return f"{', '.join(most)} and {last}" if most else last
 

@@ -36,24 +36,23 @@ def tickets(table: pd.DataFrame, tasks: Sequence[str]) -> Finding:
     if not counted:
         run = "no full model has been shown to beat the majority class, so nothing can be recovered"
         return Finding(f"{run}.", paper, "this run cannot answer the question.")
-    ours = _shares_of_gap({
-        kind: {task: _retrained(table, kind, task).mean() for task in counted}
-        for kind in ("good", "random", "bad", "full model", "majority baseline")
-    })  # fmt: skip
+    systems = {kind: ("s-pruning", f"{kind} (retrained)") for kind in tables.KINDS}
+    ours = {kind: tables.gap(table, counted, *system) for kind, system in systems.items()}
+    sides = {kind: _sides(table, kind, counted) for kind in ("random", "bad")}
     left = (
         f" ({names_of([*out])} left out: full model not shown to beat the majority)" if out else ""
     )
     run = (
         "trained again, good, random and bad s-pruned subnetworks recover this share of the gap "
         f"between majority class and full model: {_listed(ours)}{left}. "
-        + " ".join(_compared(table, kind, counted) for kind in ("random", "bad"))
+        + " ".join(_compared(kind, of_kind) for kind, of_kind in sides.items())
     )
-    so = _about_bad(table, counted, ours) + _about_random(table, counted)
-    so += _about_the_criterion(table, counted)
+    so = _about_bad(table, counted, sides["bad"], ours)
+    so += _about_random(table, counted, sides["random"]) + _about_the_criterion(table, counted)
     return Finding(run, paper, f"{so}.")
 
 
-def _compared(table: pd.DataFrame, kind: str, tasks: Sequence[str]) -> str:
+def _compared(kind: str, sides: Mapping[str, Sequence[str]]) -> str:
     """Where `kind` stands beside good, in one sentence."""
     words = {
         "behind": "good beats {kind} on {tasks}",
@@ -61,40 +60,38 @@ def _compared(table: pd.DataFrame, kind: str, tasks: Sequence[str]) -> str:
         "ahead": "{kind} beats good on {tasks}",
         "open": "on {tasks} the difference from {kind} is not decided",
     }
-    sides = _sides(table, kind, tasks)
     filled = {side: names_of(found) for side, found in sides.items() if found}
     parts = [words[side].format(kind=kind, tasks=found) for side, found in filled.items()]
     return f"{'; '.join([parts[0][0].upper() + parts[0][1:], *parts[1:]])}."
 
 
 def _about_bad(
-    table: pd.DataFrame, tasks: Sequence[str], shares: Mapping[str, Mapping[str, float]]
+    table: pd.DataFrame,
+    tasks: Sequence[str],
+    sides: Mapping[str, Sequence[str]],
+    shares: Mapping[str, Mapping[str, float]],
 ) -> str:
-    sides = _sides(table, "bad", tasks)
-    loses = [task for task in sides["behind"] if _p_of_lead(table, "bad", tasks)[task] < LEVEL]
+    p = _p_of_lead(table, "bad", tasks)
+    loses = [task for task in sides["behind"] if p[task] < LEVEL]
+    undecided = {*sides["open"], *sides["behind"]} - {*loses}
+    rest = [task for task in tasks if task in undecided]
     if loses:
-        leads = {task: _lead(table, "bad", task) for task in loses}
-        clearest = max(leads, key=lambda task: leads[task][0])
-        low, high = leads[clearest]
-        lead = (_retrained(table, "good", clearest) - _retrained(table, "bad", clearest)).mean()
-        most = "" if len(leads) == 1 else f"most clearly on {clearest}: "
+        ends = {task: intervals.of_mean(_leads(table, "bad", task)) for task in loses}
+        clearest = max(ends, key=lambda task: ends[task][0])
+        low, high = ends[clearest]
+        lead = _leads(table, "bad", clearest).mean()
+        most = "" if len(ends) == 1 else f"most clearly on {clearest}: "
         so = "no, not all tickets win: retrained bad subnetworks score below good ones on "
         so += f"{names_of(loses)}, also after Holm's correction over the tasks "
         so += f"({most}{lead:.2f} [{low:.2f}, {high:.2f}])"
-        rest = [task for task in tasks if task in {*sides["open"], *sides["behind"]} - {*loses}]
         so += f"; on {names_of(rest)} it is not decided" if rest else ""
         return so + "; the paper sees bad ones behind, too"
-    if not sides["open"] and not sides["behind"]:
+    if not rest:
         return "yes, in this run even bad tickets win, which goes further than the paper"
-    leaning = {
-        task: shares["good"][task] - shares["bad"][task]
-        for task in tasks
-        if task in {*sides["open"], *sides["behind"]} and task in shares["good"]
-    }
-    ahead = [task for task, lead in leaning.items() if lead > 0]
-    rest = names_of([task for task in tasks if task in {*sides["open"], *sides["behind"]}])
-    so = f"this run cannot tell: bad is not shown to lose, and on {rest} the difference from good "
-    so += "is not decided (after Holm's correction over the tasks)"
+    good, bad = shares["good"], shares["bad"]
+    ahead = [task for task in rest if good.get(task, np.nan) > bad.get(task, np.nan)]
+    so = f"this run cannot tell: bad is not shown to lose, and on {names_of(rest)} the difference "
+    so += "from good is not decided (after Holm's correction over the tasks)"
     return so + (f" (the means put bad behind good on {names_of(ahead)})" if ahead else "")
 
 
@@ -114,11 +111,14 @@ def _about_the_criterion(table: pd.DataFrame, tasks: Sequence[str]) -> str:
     )
 
 
-def _about_random(table: pd.DataFrame, tasks: Sequence[str]) -> str:
-    sides, half = _sides(table, "random", tasks), len(tasks) / 2
+def _about_random(
+    table: pd.DataFrame, tasks: Sequence[str], sides: Mapping[str, Sequence[str]]
+) -> str:
+    half = len(tasks) / 2
     where = "on the one task" if len(tasks) == 1 else "on most tasks"
     if len(sides["behind"]) > half:
-        far = sum(_lead(table, "random", task)[0] > ON_A_PAR for task in sides["behind"])
+        ends = [intervals.of_mean(_leads(table, "random", task)) for task in sides["behind"]]
+        far = sum(low > ON_A_PAR for low, _ in ends)
         against = "which contradicts the paper" if far > half else "so “on a par” is open"
         return f". Good beats random {where}, by more than 5 points on {far}; {against}"
     if len(sides["par"]) + len(sides["ahead"]) > half:
@@ -161,7 +161,7 @@ def _sides(table: pd.DataFrame, kind: str, tasks: Sequence[str]) -> dict[str, li
     """
     sides: dict[str, list[str]] = {"behind": [], "par": [], "ahead": [], "open": []}
     for task in tasks:
-        low, high = _lead(table, kind, task)
+        low, high = intervals.of_mean(_leads(table, kind, task))
         if low > -ON_A_PAR and high < ON_A_PAR:
             side = "par"
         else:
@@ -177,7 +177,7 @@ def _p_of_lead(table: pd.DataFrame, kind: str, tasks: Sequence[str]) -> dict[str
     """
     p = []
     for task in tasks:
-        lead = (_retrained(table, "good", task) - _retrained(table, kind, task)).dropna()
+        lead = _leads(table, kind, task)
         if len(lead) < intervals.LEAST:
             p.append(1.0)
         elif lead.std() == 0:
@@ -187,11 +187,9 @@ def _p_of_lead(table: pd.DataFrame, kind: str, tasks: Sequence[str]) -> dict[str
     return dict(zip(tasks, multipletests(p, method="holm")[1], strict=True))
 
 
-def _lead(table: pd.DataFrame, kind: str, task: str) -> tuple[float, float]:
-    """By how much good leads `kind`, seed by seed: a 95 % interval."""
-    return intervals.of_mean(
-        (_retrained(table, "good", task) - _retrained(table, kind, task)).dropna()
-    )
+def _leads(table: pd.DataFrame, kind: str, task: str) -> pd.Series:
+    """By how much good leads `kind`, for each seed that has both."""
+    return (_retrained(table, "good", task) - _retrained(table, kind, task)).dropna()
 
 
 def _listed(shares: Mapping[str, Mapping[str, float]]) -> str:
