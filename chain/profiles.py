@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from lib.analysis.estimation import Study
 from lib.artefacts import store
@@ -130,6 +138,21 @@ class Profile(BaseModel):
     # of each job; None: its share of the cores. Sums in another order have other last digits, so
     # results are the same bytes only if this is the same.
     threads: Count | None = None
+
+    @field_validator("retraining")
+    @classmethod
+    def _searched(cls, retraining: Retraining, info: ValidationInfo) -> Retraining:
+        """Only what notebook 03 searches for can be trained in 05."""
+        searched, own = info.data.get("estimators", []), info.data.get("structured", Structured())
+        for name in _once(retraining.estimators):
+            if name == own.estimator:
+                raise ValueError(f"{name} in `estimators` is the search's own, trained anyway")
+            if name not in searched or "joint" not in info.data.get("modes", ["joint"]):
+                raise ValueError(
+                    f"{name} in `estimators` is not searched with; add it to the profile's own "
+                    "`estimators`, and joint to its `modes`"
+                )
+        return retraining
 
 
 @dataclass(frozen=True)

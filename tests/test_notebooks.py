@@ -11,6 +11,7 @@ import run_all
 from chain.plan import parameter_names
 from lib.artefacts.fingerprint import notebook
 from lib.show import teach
+from tests.chain.helpers import pictures
 
 NOTEBOOKS = {step: json.loads(notebook(step).read_text()) for step in run_all.CHAIN}
 pytestmark = pytest.mark.parametrize("step", NOTEBOOKS)
@@ -72,6 +73,14 @@ def test_exercises_are_checked_and_so_are_the_sources_shown(step):
     assert "assert" in " ".join(map(source, code)), (
         "the notebook must assert that its version by hand equals lib's"
     )
+
+
+def test_figures_have_twice_the_pixels_that_they_are_shown_with(step):
+    """What is called retina: they stay sharp on a high-density screen, and in print."""
+    found = pictures(NOTEBOOKS[step])
+    assert found
+    for stored, shown in found:
+        assert abs(stored - 2 * shown) <= 1, f"{stored} pixels for a width of {shown}"
 
 
 def test_nothing_in_a_notebook_depends_on_one_machine(step):

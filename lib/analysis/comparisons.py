@@ -1,8 +1,13 @@
-"""The ten comparisons of estimators that notebook 07 decided on before it saw their results.
+"""Compare estimators of importance over tasks, as decided before there were results.
+
+    differences, decisions   notebook 07's ten comparisons of single estimators
+    of_searches              all estimators: the searches on one half of dev
+    of_retrained             the subnetworks of two searches, trained again
 
 The tasks are the sample: each comparison is one number for a task, the mean over its seeds.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +16,8 @@ from scipy.stats import ttest_1samp
 
 from lib.analysis import agreement
 from lib.analysis.over_seeds import Studied, at_size, kappas_of
-from lib.paper import intervals
+from lib.paper import intervals, tables
+from lib.pruning.importance import ESTIMATORS, Estimator
 
 
 class Comparison(NamedTuple):
@@ -105,14 +111,10 @@ def decisions(differences: pd.DataFrame) -> pd.DataFrame:
     """Judge comparisons with the tasks as the sample.
 
     differences: a row for each key of COMPARISONS, a column for each task
-    Returns the columns, and mean, 95 % interval (Student's t over tasks), p, p (Holm), and what
-    follows: "not decided" if the interval holds 0. The interval and p are nan for fewer than three
-    tasks.
+    Returns what `over_tasks` does, and what follows: "not decided" if the interval holds 0.
     """
     ends = [intervals.of_mean(values) for values in differences.to_numpy()]
     low, high = np.reshape(ends, (-1, 2)).T
-    enough = differences.shape[1] >= intervals.LEAST
-    p = ttest_1samp(differences, 0, axis=1).pvalue if enough else low
     compared = [COMPARISONS[key] for key in differences.index]
     follows = np.select(
         [low > 0, high < 0],
@@ -120,8 +122,84 @@ def decisions(differences: pd.DataFrame) -> pd.DataFrame:
         "not decided",
     )
     labels = [f"{key} {COMPARISONS[key].what}" for key in differences.index]
+    judged = over_tasks(differences).assign(so=follows)
+    return judged.set_axis(pd.Index(labels, name="comparison"))
+
+
+def over_tasks(differences: pd.DataFrame) -> pd.DataFrame:
+    """Add to differences their mean over tasks, and how sure it is.
+
+    differences: a row for each comparison, a column for each task
+    Returns the columns, and mean, 95 % interval (Student's t over tasks), p, and p (Holm), which is
+    corrected for the number of rows. With fewer than three tasks there is no interval, p is nan.
+    """
+    ends = [intervals.of_mean(values) for values in differences.to_numpy()]
+    enough = differences.shape[1] >= intervals.LEAST
+    p = ttest_1samp(differences, 0, axis=1).pvalue if enough else np.full(len(ends), np.nan)
     return differences.round(3).assign(**{
         "mean": differences.mean(axis=1).round(3),
         "95 % interval": [f"{a:+.3f} to {b:+.3f}" if np.isfinite(a) else "–" for a, b in ends],
-        "p": np.round(p, 4), "p (Holm)": agreement.holm(p).round(4), "so": follows,
-    }).set_axis(pd.Index(labels, name="comparison"))  # fmt: skip
+        "p": np.round(p, 4), "p (Holm)": agreement.holm(p).round(4),
+    })  # fmt: skip
+
+
+# --- searches -------------------------------------------------------------------------------------
+
+
+def of_searches(found: pd.DataFrame) -> pd.DataFrame:
+    """Compare the joint searches on one half of dev by each estimator with those by E|g|.
+
+    Two questions: does the search end smaller, and does what it keeps lose more of the full model's
+    score on the other half? Each is corrected for the number of estimators.
+    found: a row for each task, seed and estimator: the columns of notebook 03's halves.json
+    Returns a row for each estimator, smallest first: means over tasks of means over seeds, and the
+    differences from E|g|, empty for E|g| itself.
+    """
+    known = found.assign(lost=tables.lost(found, "other"))
+    by_task = known.groupby(["estimator", "task"])[["heads", "MLPs", "size", "lost"]].mean()
+    table = by_task.groupby("estimator").mean().astype(float)
+    for what in ("size", "lost"):
+        each = by_task[what].unstack("task")
+        if "example" not in each.index or len(each) < 2:
+            continue  # there is nothing to compare
+        judged = over_tasks(each.drop("example") - each.loc["example"])
+        judged["mean"] = [f"{mean:+.3f}" for mean in judged["mean"]]
+        table[f"{what}, less E|g|'s"] = judged["mean"].str.cat(judged["95 % interval"], ", ")
+        table[f"p: {what} (Holm)"] = judged["p (Holm)"]
+    return table.sort_values("size").rename(columns={"lost": "lost, other half"})
+
+
+def of_retrained(
+    table: pd.DataFrame, tasks: Sequence[str], own: Estimator
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Compare the subnetworks that searches with several estimators left, after retraining.
+
+    table: the long table of `tables`, with groups of `tables.OF_ESTIMATOR`
+    own: the estimator of the group "s-pruning"
+    Returns scores (a row for each search: the size, and the score of each kind, over tasks of means
+    over seeds) and differences: good − random and good − bad of each search, and good of each other
+    search − good of the run's own, as `over_tasks` judges them.
+    """
+    known = tables.constants_as_zero(table)
+    groups = {own: "s-pruning"}
+    groups |= {name: tables.OF_ESTIMATOR.format(name) for name in ESTIMATORS if name != own}
+    groups = {name: group for name, group in groups.items() if (known["group"] == group).any()}
+
+    def means(group: str, item: str, column: str = "score") -> list[float]:
+        return [tables.values(known, group, item, task, column).mean() for task in tasks]
+
+    scores, differences = {}, {}
+    for name, group in groups.items():
+        formula = ESTIMATORS[name].formula
+        of = {kind: np.array(means(group, f"{kind} (retrained)")) for kind in tables.KINDS}
+        size = np.mean(means(group, "good (pruned)", "size"))
+        scores[formula] = {"size": size, **{kind: part.mean() for kind, part in of.items()}}
+        for other in ("random", "bad"):
+            differences[f"{formula}: good − {other}"] = of["good"] - of[other]
+        if name == own:
+            first = of["good"]
+        else:
+            differences[f"good: {formula} − {ESTIMATORS[own].formula}"] = of["good"] - first
+    judged = over_tasks(pd.DataFrame(differences, index=list(tasks)).T)
+    shown = pd.DataFrame(scores).T.rename_axis("searched by")
+    return shown, judged.rename_axis("retrained, over tasks")

@@ -26,6 +26,7 @@ from lib.tickets.retrain import CONTROLS
 
 KINDS, STATES = ("good", "random", "bad"), ("pruned", "retrained")
 GROUPS = ("s-pruning", "m-pruning", "super-survivors")
+OF_ESTIMATOR = "s-pruning by {}"  # the group of a search with another estimator than the run's
 BASELINES = {  # models without a Transformer: {name: (kind, True if word embeddings are learned)}
     f"{kind}, {'learned' if learned else 'frozen'} embeddings": (kind, learned)
     for kind in ("CBOW", "BiLSTM")

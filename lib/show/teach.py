@@ -1,4 +1,7 @@
-"""Source code, captions and exercise checks for the notebooks; nothing here computes a result."""
+"""What notebooks show besides figures: source code, captions, boxes, exercise checks.
+
+Nothing here computes a result.
+"""
 
 import inspect
 import textwrap
@@ -7,7 +10,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from IPython.core.getipython import get_ipython
 from IPython.display import Markdown
+from matplotlib_inline.config import InlineBackend
 
 from lib.artefacts.publish import in_a_cell
 from lib.artefacts.store import Place
@@ -21,6 +26,15 @@ CAVEATS = {
     "minilm-l6": TUNED,
     "e5-small": TUNED,
 }
+
+
+def sharp_figures() -> None:
+    """Show a notebook's figures at twice the resolution ("retina"); without a notebook, do nothing.
+
+    A notebook's first cell calls this; on import there may be no shell yet.
+    """
+    if shell := get_ipython():
+        InlineBackend.instance(parent=shell).figure_formats = {"retina"}
 
 
 def show_source(*functions: Callable, folded: str = "") -> Markdown:

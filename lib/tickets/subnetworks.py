@@ -6,11 +6,13 @@ seed, so nothing leaks from one seed, or one kind of subnetwork, to another.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import field
 from typing import Literal
 
 import numpy as np
 
 from lib.model.choices import Count, strict
+from lib.pruning.importance import Estimator
 from lib.pruning.masks import Mask, WeightMask
 from lib.pruning.search import Ordering
 
@@ -33,6 +35,8 @@ class Retraining:
         reading of the paper's "(except embeddings)"
     super_bad [20]: see `super_units`
     longer [22]: epochs of the longer run of App. D, which is scored from the recipe's last epoch on
+    estimators: others than the search's own, with which notebook 03 has searched, too; what these
+        searches left is trained as well, each with a random and a bad subnetwork of its size
     """
 
     bad_weights: Literal["complement", "smallest"] = "complement"
@@ -41,6 +45,7 @@ class Retraining:
     embeddings: Literal["pretrained", "finetuned"] = "pretrained"
     super_bad: Literal["rank", "never"] = "rank"
     longer: Count = 6
+    estimators: list[Estimator] = field(default_factory=list)
 
 
 def sample(
@@ -101,6 +106,11 @@ def bad_units(good: Mask, seed: int) -> Mask:
     rng = np.random.default_rng([seed, BAD])
     units = (good.heads, good.mlps)
     return Mask(*(top_up([~kept], [kept], int(kept.sum()), rng)[0] for kept in units))
+
+
+def three_units(good: Mask, seed: int, rule: str = "exact") -> dict[str, Mask]:
+    """Make {"good", "random", "bad"}: see `random_units` and `bad_units`."""
+    return {"good": good, "random": random_units(good, seed, rule), "bad": bad_units(good, seed)}
 
 
 def first_units(like: Mask) -> Mask:

@@ -6,6 +6,7 @@ import pytest
 
 from lib.analysis import comparisons, estimation, over_seeds
 from lib.artefacts.store import Place
+from lib.paper import tables
 from lib.pruning.importance import ESTIMATORS
 from lib.pruning.masks import Mask
 from lib.tickets.finetuned import FineTuned, halves
@@ -140,3 +141,51 @@ def test_what_notebook_03_stores_is_gathered(tiny, outputs):
     assert list(found) == list("ABCDEFGHIJ") and np.isfinite(list(found.values())).all()
     table = over_seeds.answers(of, over_seeds.reliability_by_rows(of, draws=2), valid)
     assert len(table) == len(ESTIMATORS) and table.shape[1] == 6
+
+
+def searches(sizes: dict[str, float], lost: dict[str, float], noise: float = 0.01) -> pd.DataFrame:
+    draw = np.random.default_rng(1)
+    lines = [
+        {
+            "task": task, "seed": seed, "estimator": name, "heads": 10, "MLPs": 3,
+            "size": sizes[name] + draw.normal(0, noise),
+            "full, other half": 0.9, "good, other half": 0.9 - lost[name] + draw.normal(0, noise),
+        }
+        for task in ("CoLA", "RTE", "SST-2", "MRPC") for seed in (1, 2, 3) for name in sizes
+    ]  # fmt: skip
+    return pd.DataFrame(lines)
+
+
+def test_searches_are_compared_with_those_of_the_papers_formula():
+    sizes, lost = {"example": 0.5, "signed": 0.9, "token": 0.5}, {"example": 0.1, "signed": 0.0}
+    table = comparisons.of_searches(searches(sizes, {**lost, "token": 0.1}))
+    assert table.index[-1] == "signed" and {*table.index[:2]} == {"example", "token"}
+    assert table.loc["signed", "size, less E|g|'s"].startswith("+0.4")
+    p = table[["p: size (Holm)", "p: lost (Holm)"]]
+    assert (p.loc["signed"] < 0.01).all() and (p.loc["token"] > 0.05).all()
+    assert p.loc["example"].isna().all() and table.loc["signed", "lost, other half"] < 0.02
+    for name in ("example", "running"):
+        alone = comparisons.of_searches(searches({name: 0.6}, {name: 0.1}))
+        assert list(alone.columns) == ["heads", "MLPs", "size", "lost, other half"]
+
+
+def test_retrained_subnetworks_of_two_searches_are_compared_over_tasks():
+    draw, rows = np.random.default_rng(0), []
+    good = {"s-pruning": 0.8, tables.OF_ESTIMATOR.format("token"): 0.7}
+    for task in ("CoLA", "RTE", "SST-2"):
+        for seed in (1, 2, 3):
+            for group, score in good.items():
+                for kind, less in (("good", 0.0), ("random", 0.0), ("bad", 0.3)):
+                    value = score - less + draw.normal(0, 0.01)
+                    rows.append((task, seed, group, f"{kind} (retrained)", value, 0.5))
+                rows.append((task, seed, group, "good (pruned)", 0.6, 0.5))
+    table = pd.DataFrame(rows, columns=["task", "seed", "group", "item", "score", "size"])
+    scores, judged = comparisons.of_retrained(table, ["CoLA", "RTE", "SST-2"], "example")
+    assert scores.index.tolist() == ["E|g|, the paper", "E Σ|g| over tokens"]
+    assert scores.loc["E|g|, the paper", "bad"] == pytest.approx(0.5, abs=0.01)
+    mean, p = judged["mean"], judged["p (Holm)"]
+    assert mean["good: E Σ|g| over tokens − E|g|, the paper"] == pytest.approx(-0.1, abs=0.02)
+    assert p["good: E Σ|g| over tokens − E|g|, the paper"] < 0.05
+    assert p["E|g|, the paper: good − random"] > 0.05 > p["E|g|, the paper: good − bad"]
+    own = table[table["group"] == "s-pruning"]
+    assert len(comparisons.of_retrained(own, ["CoLA"], "running")[0]) == 1

@@ -1,6 +1,8 @@
 """What the tests of the chain share: notebooks of one cell, and run_all in a process of its own."""
 
+import base64
 import os
+import struct
 import subprocess
 import sys
 import time
@@ -18,6 +20,17 @@ def one_cell_notebook(folder, name, source):
     return JobSpec(
         name, str(folder / f"{name}.ipynb"), str(folder / "done" / f"{name}.ipynb"), {}, 2
     )
+
+
+def pictures(notebook):
+    """List an executed notebook's PNGs as (width in pixels, width that they are shown with)."""
+    found = []
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", []):
+            if png := output.get("data", {}).get("image/png"):
+                (stored,) = struct.unpack(">I", base64.b64decode(png)[16:20])
+                found.append((stored, output["metadata"].get("image/png", {}).get("width", stored)))
+    return found
 
 
 def run_all_py(*arguments, outputs, status, **variables):

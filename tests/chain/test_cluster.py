@@ -19,7 +19,12 @@ from chain import cluster as cluster_module
 from chain.cluster import Cluster, ClusterLostError
 from chain.execute import FOLDERS
 from lib.artefacts.fingerprint import ROOT
-from tests.chain.helpers import one_cell_notebook, run_all_py, wait_until_nothing_writes_to
+from tests.chain.helpers import (
+    one_cell_notebook,
+    pictures,
+    run_all_py,
+    wait_until_nothing_writes_to,
+)
 
 KILL_ONCE = """
 import os, pathlib, signal, ipykernel, psutil
@@ -38,6 +43,8 @@ WORKER = """next(
 
 SHOW_A_FIGURE = """
 import sys
+from lib.show import teach
+teach.sharp_figures()
 import matplotlib.pyplot as plt
 import psutil
 forked = any(word.endswith("nursery.py") for word in psutil.Process().parent().cmdline())
@@ -117,12 +124,14 @@ def test_a_job_whose_kernel_or_worker_dies_is_tried_once_more(tmp_path):
     assert outcomes["always"].state == "failed" and "died twice" in outcomes["always"].message
 
 
-def test_figures_are_shown_and_only_this_checkout_is_on_the_path(tmp_path):
+def test_figures_are_shown_sharp_and_only_this_checkout_is_on_the_path(tmp_path):
     spec = one_cell_notebook(tmp_path, "figure", SHOW_A_FIGURE.format(root=ROOT))
     outcomes, _ = run([(spec, [])], workers=1)
     assert outcomes["figure"].state == "done", outcomes["figure"].message
     executed = (tmp_path / "done" / "figure.ipynb").read_text()
-    assert "image/png" in executed and str(ROOT / "chain") not in executed
+    assert str(ROOT / "chain") not in executed
+    stored, shown = zip(*pictures(json.loads(executed)), strict=True)
+    assert stored == tuple(2 * width for width in shown)
 
 
 @pytest.fixture(scope="module")

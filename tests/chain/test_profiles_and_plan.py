@@ -54,6 +54,12 @@ def test_the_paper_profile_is_the_published_protocol():
         ("look_in: [hubb]", "look_in.0 is 'hubb', but can be 'folder', 'pip', 'hub' or 'tiny'"),
         ("stsb_score: spearman", "can be 'pearson' or 'pearson_spearman'"),
         (
+            "retraining: {estimators: [token]}",
+            "retraining: token in `estimators` is not searched with; add it to the profile's own",
+        ),
+        ("retraining: {estimators: [example]}", "example in `estimators` is the search's own"),
+        ("retraining: {estimators: [batch, batch]}", "retraining: 'batch' is listed twice"),
+        (
             "structured: {estimater: running}",
             "unknown key 'structured.estimater'; did you mean 'estimator'?",
         ),
