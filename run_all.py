@@ -9,6 +9,7 @@ python run_all.py --book                             afterwards, build the book 
 """
 
 import argparse
+import logging
 import os
 import signal
 import sys
@@ -22,7 +23,7 @@ from book import build
 from chain import energy_table, estimate, probe, profiles, progress
 from chain.changes import choose
 from chain.check import check_encoder
-from chain.cluster import Cluster, ClusterLostError, quiet_loop
+from chain.cluster import Cluster, ClusterLostError
 from chain.display import Display
 from chain.execute import FOLDERS, JobSpec, Outcome
 from chain.plan import Job, parameter_names, plan, select
@@ -82,19 +83,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, _stop)
     try:
         return run(options, console)
-    except (ConfigError, LookupError) as mistake:
-        _console(stderr=True).print(str(mistake), style="red", soft_wrap=True)
-        return 2
-    except (ClusterLostError, OSError) as fault:
-        _console(stderr=True).print(_sentence(fault), style="red", soft_wrap=True)
-        return 1
-    except KeyboardInterrupt as stop:
-        console.print(
-            "Stopped. Finished work is kept; the same command continues from there.", style="yellow"
-        )
-        return 128 + (stop.args[0] if stop.args else signal.SIGINT)
+    except (Exception, KeyboardInterrupt) as end:
+        if stop := _stop_behind(end):
+            said = "Stopped. Finished work is kept; the same command continues from there."
+            console.print(said, style="yellow")
+            return 128 + (stop.args[0] if stop.args else signal.SIGINT)
+        if isinstance(end, ConfigError | LookupError):
+            _console(stderr=True).print(str(end), style="red", soft_wrap=True)
+            return 2
+        if isinstance(end, ClusterLostError | OSError):
+            _console(stderr=True).print(_sentence(end), style="red", soft_wrap=True)
+            return 1
+        raise
     finally:
         _ignore_stopping()
+
+
+def _stop_behind(end: BaseException | None) -> KeyboardInterrupt | None:
+    """The stop that ended a run, if one did: what it interrupts may fail while it closes."""
+    while end is not None and not isinstance(end, KeyboardInterrupt):
+        end = end.__context__
+    return end
 
 
 def _console(**options) -> Console:
@@ -112,7 +121,7 @@ def _sentence(fault: Exception) -> str:
 def _stop(number: int, _) -> None:
     """Stop at the first signal; what follows takes a few seconds, and another must not break it."""
     _ignore_stopping()
-    quiet_loop()  # what dask drops while it closes is no news
+    logging.disable()  # what dask drops while it closes is no news
     raise KeyboardInterrupt(number)
 
 

@@ -97,7 +97,10 @@ def become_kernel(connection: socket.socket, request: dict, files: list[int]) ->
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["environment"])
-    connection.sendall(str(os.getpid()).encode().ljust(16))
+    try:
+        connection.sendall(str(os.getpid()).encode().ljust(16))
+    except OSError:  # whoever asked has gone
+        os._exit(1)
 
     def leave_with_worker():
         with suppress(ConnectionError):  # a reset, if the other side has not read the answer

@@ -200,24 +200,43 @@ def test_a_stop_ends_in_one_sentence_and_leaves_no_process_behind(tmp_path, numb
         os.killpg(process.pid, number)
         time.sleep(0.5)
     output = process.stdout.read()
-    assert process.wait() == status and "Traceback" not in output
+    assert process.wait() == status and "Traceback" not in output, output
     assert output.strip().splitlines()[-1].startswith("Stopped. Finished work is kept")
     wait_until_nothing_writes_to(tmp_path)
 
 
 def test_what_the_clusters_loop_drops_while_a_run_stops_is_not_shown():
     before = {number: signal.getsignal(number) for number in run_all.STOPPING}
-    loops = [logging.getLogger(name) for name in ("tornado.application", "asyncio")]
-    levels = [loop.level for loop in loops]
+    loggers = [logging.getLogger(name) for name in ("tornado.application", "distributed.scheduler")]
     try:
         with pytest.raises(KeyboardInterrupt):
             run_all._stop(signal.SIGINT, None)
-        assert not any(loop.isEnabledFor(logging.ERROR) for loop in loops)
+        assert not any(logger.isEnabledFor(logging.CRITICAL) for logger in loggers)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        for loop, level in zip(loops, levels, strict=True):
-            loop.setLevel(level)
+        logging.disable(logging.NOTSET)
+
+
+@pytest.mark.parametrize(("after_a_stop", "status"), [(True, 143), (False, 1)])
+def test_what_fails_because_of_a_stop_is_a_stop(after_a_stop, status, monkeypatch, capsys):
+    def run(*_):
+        try:
+            if after_a_stop:
+                raise KeyboardInterrupt(signal.SIGTERM)
+        finally:
+            raise TimeoutError("the cluster did not close in time")
+
+    before = {number: signal.getsignal(number) for number in run_all.STOPPING}
+    monkeypatch.setattr(run_all, "run", run)
+    try:
+        assert run_all.main(["--profile", "smoke"]) == status
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    said = "".join(capsys.readouterr())
+    assert ("Stopped. Finished work is kept" in said) == after_a_stop
+    assert ("did not close in time" in said) != after_a_stop
 
 
 @pytest.mark.parametrize("address", ["tls://127.0.0.1:9", "ucx://127.0.0.1:9", "nowhere", ""])

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import socket
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from chain import warm
+from lib.artefacts.fingerprint import ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has warm kernels")
 
@@ -77,6 +79,16 @@ def test_a_nursery_ends_in_the_middle_of_its_imports(monkeypatch, closed):
     else:
         warm.stop(started)
     assert time.monotonic() - begun < 20 and not Path(folder).exists()
+
+
+def test_a_kernel_for_somebody_who_has_gone_ends_without_a_word():
+    code = (
+        "import socket; from chain import nursery; ours, theirs = socket.socketpair();"
+        "theirs.close();"
+        "nursery.become_kernel(ours, {'cwd': '/', 'environment': {}, 'arguments': []}, [])"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", "")
 
 
 def test_ctrl_c_in_the_terminal_does_not_reach_the_nursery(monkeypatch):
