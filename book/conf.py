@@ -8,6 +8,7 @@ html_show_copyright = False
 
 extensions = ["myst_nb"]
 nb_execution_mode = "off"  # the notebooks come as they ran
+nb_merge_streams = True  # what a cell prints is one block
 nb_ipywidgets_js = {}  # no notebook has widgets, and their scripts would come from another host
 nb_render_markdown_format = "myst"  # so that formulas in outputs are set, too
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]

@@ -83,3 +83,14 @@ def test_the_notebooks_show_the_reference_run(kept):
         shown = json.dumps([cell.get("outputs") for cell in cells])
         assert Place("reference", step).done() is not None
         assert "reference:" in shown or "reference ·" in shown or "profile reference" in shown, step
+
+
+def test_what_a_cell_prints_at_several_moments_is_one_output():
+    def said(*lines, name="stdout"):
+        return {"output_type": "stream", "name": name, "text": list(lines)}
+
+    figure = {"output_type": "display_data", "data": {"image/png": "aGk="}, "metadata": {}}
+    printed = [said("a\n"), said("b"), said("c\n"), figure, said("d\n"), said("e\n", name="stderr")]
+    once = [said("a\n", "bc\n"), figure, said("d\n"), said("e\n", name="stderr")]
+    assert reference.joined({"outputs": printed}) == once
+    assert printed[0] == said("a\n"), "the executed copy stays as it was"

@@ -104,6 +104,9 @@ def copy_notebooks(executed: Iterable[Path], folder: Path) -> None:
     for path in executed:
         content = json.loads(path.read_text())
         content["metadata"].pop("papermill", None)
+        for cell in content["cells"]:
+            if cell["cell_type"] == "code":
+                cell["outputs"] = joined(cell)
         (folder / path.name).write_text(as_file(content).replace(f"{ROOT}/", ""))
 
 
@@ -118,8 +121,20 @@ def show_outputs(step: str, executed: dict) -> None:
         raise ValueError(f"{step}: it ran with other cells; run it with this checkout")
     for cell, done in zip(stored["cells"], ran, strict=True):
         if cell["cell_type"] == "code":
-            cell["outputs"], cell["execution_count"] = done["outputs"], done["execution_count"]
+            cell["outputs"], cell["execution_count"] = joined(done), done["execution_count"]
     notebook(step).write_text(as_file(stored))
+
+
+def joined(cell: dict) -> list[dict]:
+    """A cell's outputs; what it printed at several moments, with nothing in between, is one."""
+    outputs: list[dict] = []
+    for output in cell["outputs"]:
+        last = outputs[-1] if outputs else {}
+        if last.get("name") == output.get("name") and "text" in last and "text" in output:
+            last["text"] = "".join([*last["text"], *output["text"]]).splitlines(keepends=True)
+        else:
+            outputs.append({**output})
+    return outputs
 
 
 def as_file(content: dict) -> str:
