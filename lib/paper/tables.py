@@ -197,12 +197,10 @@ def gap_recovered(table: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
     for group, item in systems:
         cells = []
         for task in tasks:
-            ends = [("reference", "majority baseline"), ("reference", "full model"), (group, item)]
-            each = pd.concat([values(table, *system, task) for system in ends], axis=1).dropna()
-            majority, full, score = each.to_numpy().mean(0) if len(each) else [np.nan] * 3
-            known = task not in out and full > majority
-            share = 100 * (score - majority) / (full - majority) if known else np.nan
-            cells.append(f"{_rounded(score)} ({_rounded(share, 0)}{' %' if known else ''})")
+            score, share = _on_gap(table, task, group, item)
+            known = task not in out and not np.isnan(share)
+            shown = f"{_rounded(100 * share, 0)} %" if known else "–"
+            cells.append(f"{_rounded(score)} ({shown})")
         lines[group, item] = cells
     return _frame(lines, list(tasks), ["", "system"])
 
@@ -210,16 +208,19 @@ def gap_recovered(table: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
 def gap(table: pd.DataFrame, tasks: Sequence[str], group: str, item: str) -> dict[str, float]:
     """Compute the share of the gap that a system recovers: {task: share}, without what is missing.
 
-    The gap reaches from the majority class (0) to the full model (1), in means over seeds.
+    The gap is that of `gap_recovered`, from 0 to 1.
     tasks: those whose full model learns
     """
-    found = {}
-    for task in tasks:
-        ends = [("reference", "majority baseline"), ("reference", "full model"), (group, item)]
-        low, high, score = (values(table, *one, task).mean() for one in ends)
-        if np.isfinite([low, high, score]).all() and high > low:
-            found[task] = float((score - low) / (high - low))
-    return found
+    shares = {task: _on_gap(table, task, group, item)[1] for task in tasks}
+    return {task: share for task, share in shares.items() if not np.isnan(share)}
+
+
+def _on_gap(table: pd.DataFrame, task: str, group: str, item: str) -> tuple[float, float]:
+    """(score, share of the gap) of a system on a task; nan if unknown, or if there is no gap."""
+    ends = [("reference", "majority baseline"), ("reference", "full model"), (group, item)]
+    each = pd.concat([values(table, *system, task) for system in ends], axis=1).dropna()
+    low, high, score = map(float, each.to_numpy().mean(0)) if len(each) else [np.nan] * 3
+    return score, (score - low) / (high - low) if high > low else np.nan
 
 
 def held_out(searched: Mapping[str, Sequence[Mapping[str, Mapping[str, float]]]]) -> pd.DataFrame:
