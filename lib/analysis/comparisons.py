@@ -8,6 +8,7 @@ The tasks are the sample: each comparison is one number for a task, the mean ove
 """
 
 from collections.abc import Sequence
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -131,7 +132,7 @@ def over_tasks(differences: pd.DataFrame) -> pd.DataFrame:
 
     differences: a row for each comparison, a column for each task
     Returns the columns, and mean, 95 % interval (Student's t over tasks), p, and p (Holm), which is
-    corrected for the number of rows. With fewer than three tasks there is no interval, p is nan.
+    corrected for the rows that have a p. With fewer than three tasks there is no interval, no p.
     """
     ends = [intervals.of_mean(values) for values in differences.to_numpy()]
     enough = differences.shape[1] >= intervals.LEAST
@@ -150,21 +151,28 @@ def of_searches(found: pd.DataFrame) -> pd.DataFrame:
     """Compare the joint searches on one half of dev by each estimator with those by E|g|.
 
     Two questions: does the search end smaller, and does what it keeps lose more of the full model's
-    score on the other half? Each is corrected for the number of estimators.
+    score on the other half? Each is corrected for the number of estimators. Only seeds that have a
+    search by each estimator count.
     found: a row for each task, seed and estimator: the columns of notebook 03's halves.json
     Returns a row for each estimator, smallest first: means over tasks of means over seeds, and the
     differences from E|g|, empty for E|g| itself.
     """
-    known = found.assign(lost=tables.lost(found, "other"))
-    by_task = known.groupby(["estimator", "task"])[["heads", "MLPs", "size", "lost"]].mean()
-    table = by_task.groupby("estimator").mean().astype(float)
+    columns = ["heads", "MLPs", "size", "lost"]
+    # a constant answer on STS-B has no correlation, and counts as 0
+    known = found.assign(**{"good, other half": found["good, other half"].fillna(0.0)})
+    known["lost"] = tables.lost(known, "other")
+    by_seed = known.set_index(["task", "seed", "estimator"])[columns].astype(float)
+    by_task = by_seed.unstack("estimator").dropna().groupby("task").mean()
+    table = by_task.mean().unstack(0)[columns]
     for what in ("size", "lost"):
-        each = by_task[what].unstack("task")
+        each = by_task[what].T
         if "example" not in each.index or len(each) < 2:
             continue  # there is nothing to compare
         judged = over_tasks(each.drop("example") - each.loc["example"])
-        judged["mean"] = [f"{mean:+.3f}" for mean in judged["mean"]]
-        table[f"{what}, less E|g|'s"] = judged["mean"].str.cat(judged["95 % interval"], ", ")
+        means = [f"{mean:+.3f}" if np.isfinite(mean) else "–" for mean in judged["mean"]]
+        table[f"{what} − E|g|'s"] = judged.assign(m=means)["m"].str.cat(
+            judged["95 % interval"], ", "
+        )
         table[f"p: {what} (Holm)"] = judged["p (Holm)"]
     return table.sort_values("size").rename(columns={"lost": "lost, other half"})
 
@@ -177,29 +185,33 @@ def of_retrained(
     table: the long table of `tables`, with groups of `tables.OF_ESTIMATOR`
     own: the estimator of the group "s-pruning"
     Returns scores (a row for each search: the size, and the score of each kind, over tasks of means
-    over seeds) and differences: good − random and good − bad of each search, and good of each other
-    search − good of the run's own, as `over_tasks` judges them.
+    over seeds) and differences, paired by seed: good − random and good − bad of each search, and
+    good − good of each two searches, as `over_tasks` judges them.
     """
     known = tables.constants_as_zero(table)
     groups = {own: "s-pruning"}
     groups |= {name: tables.OF_ESTIMATOR.format(name) for name in ESTIMATORS if name != own}
     groups = {name: group for name, group in groups.items() if (known["group"] == group).any()}
 
-    def means(group: str, item: str, column: str = "score") -> list[float]:
-        return [tables.values(known, group, item, task, column).mean() for task in tasks]
+    def scores_of(name: Estimator, kind: str) -> list[pd.Series]:
+        item = f"{kind} (retrained)"
+        return [tables.values(known, groups[name], item, task) for task in tasks]
+
+    def less(a: list[pd.Series], b: list[pd.Series]) -> list[float]:
+        return [(x - y).dropna().mean() for x, y in zip(a, b, strict=True)]
 
     scores, differences = {}, {}
     for name, group in groups.items():
+        of = {kind: scores_of(name, kind) for kind in tables.KINDS}
+        sizes = [tables.values(known, group, "good (pruned)", task, "size") for task in tasks]
+        shown = {"size": sizes, **of}
         formula = ESTIMATORS[name].formula
-        of = {kind: np.array(means(group, f"{kind} (retrained)")) for kind in tables.KINDS}
-        size = np.mean(means(group, "good (pruned)", "size"))
-        scores[formula] = {"size": size, **{kind: part.mean() for kind, part in of.items()}}
+        scores[formula] = {what: np.mean([x.mean() for x in all_]) for what, all_ in shown.items()}
         for other in ("random", "bad"):
-            differences[f"{formula}: good − {other}"] = of["good"] - of[other]
-        if name == own:
-            first = of["good"]
-        else:
-            differences[f"good: {formula} − {ESTIMATORS[own].formula}"] = of["good"] - first
+            differences[f"{formula}: good − {other}"] = less(of["good"], of[other])
+    for one, other in combinations(groups, 2):
+        label = f"good: {ESTIMATORS[other].formula} − {ESTIMATORS[one].formula}"
+        differences[label] = less(scores_of(other, "good"), scores_of(one, "good"))
     judged = over_tasks(pd.DataFrame(differences, index=list(tasks)).T)
-    shown = pd.DataFrame(scores).T.rename_axis("searched by")
-    return shown, judged.rename_axis("retrained, over tasks")
+    table = pd.DataFrame(scores).T.rename_axis("searched by")
+    return table, judged.rename_axis("retrained, over tasks")

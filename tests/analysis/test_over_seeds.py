@@ -160,10 +160,16 @@ def test_searches_are_compared_with_those_of_the_papers_formula():
     sizes, lost = {"example": 0.5, "signed": 0.9, "token": 0.5}, {"example": 0.1, "signed": 0.0}
     table = comparisons.of_searches(searches(sizes, {**lost, "token": 0.1}))
     assert table.index[-1] == "signed" and {*table.index[:2]} == {"example", "token"}
-    assert table.loc["signed", "size, less E|g|'s"].startswith("+0.4")
+    assert table.loc["signed", "size − E|g|'s"].startswith("+0.4")
     p = table[["p: size (Holm)", "p: lost (Holm)"]]
     assert (p.loc["signed"] < 0.01).all() and (p.loc["token"] > 0.05).all()
     assert p.loc["example"].isna().all() and table.loc["signed", "lost, other half"] < 0.02
+    assert table.loc["signed", "lost − E|g|'s"].startswith("-0.1")
+    short = searches(sizes, {**lost, "token": 0.1})
+    short.loc[short["estimator"].eq("token") & short["seed"].eq(1), "size"] = np.nan
+    short.loc[short["estimator"].eq("example") & short["seed"].eq(1), "size"] = 0.0
+    paired = comparisons.of_searches(short)
+    assert paired.loc["example", "size"] == pytest.approx(0.5, abs=0.02), "seed 1 counts for none"
     for name in ("example", "running"):
         alone = comparisons.of_searches(searches({name: 0.6}, {name: 0.1}))
         assert list(alone.columns) == ["heads", "MLPs", "size", "lost, other half"]
@@ -187,5 +193,13 @@ def test_retrained_subnetworks_of_two_searches_are_compared_over_tasks():
     assert mean["good: E Σ|g| over tokens − E|g|, the paper"] == pytest.approx(-0.1, abs=0.02)
     assert p["good: E Σ|g| over tokens − E|g|, the paper"] < 0.05
     assert p["E|g|, the paper: good − random"] > 0.05 > p["E|g|, the paper: good − bad"]
+    assert mean["E|g|, the paper: good − bad"] == pytest.approx(0.3, abs=0.02)
+    assert (p >= judged["p"]).all() and (p > judged["p"]).any()
+    of_token = table["group"] != "s-pruning"
+    table.loc[~of_token & (table["seed"] == 1), "score"] += 1.0
+    unpaired = table[~(of_token & (table["seed"] == 1))]
+    again = comparisons.of_retrained(unpaired, ["CoLA", "RTE", "SST-2"], "example")[1]["mean"]
+    expected = pytest.approx(-0.1, abs=0.02)
+    assert again["good: E Σ|g| over tokens − E|g|, the paper"] == expected, "paired by seed"
     own = table[table["group"] == "s-pruning"]
     assert len(comparisons.of_retrained(own, ["CoLA"], "running")[0]) == 1
