@@ -84,7 +84,10 @@ def _about_bad(
         so = "no, not all tickets win: retrained bad subnetworks score below good ones on "
         so += f"{names_of(loses)}, also after Holm's correction over the tasks "
         so += f"({most}{lead:.2f} [{low:.2f}, {high:.2f}])"
-        so += f"; on {names_of(rest)} it is not decided" if rest else ""
+        fallen = [task for task in rest if task in sides["behind"]]
+        still_open = [task for task in rest if task not in fallen]
+        so += f"; on {names_of(fallen)} it does not survive the correction" if fallen else ""
+        so += f"; on {names_of(still_open)} it is not decided" if still_open else ""
         return so + "; the paper sees bad ones behind, too"
     if not rest:
         return "yes, in this run even bad tickets win, which goes further than the paper"
