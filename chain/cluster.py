@@ -40,14 +40,9 @@ class Quiet(WorkerPlugin):
     name = "quiet"
 
     def setup(self, worker) -> None:  # noqa: ARG002 (dask passes the worker)
-        """Set it in the worker's process, also in one that replaces another."""
-        quiet_loop()
-
-
-def quiet_loop() -> None:
-    """Show only what ends this process: the display says what becomes of each job."""
-    for loop in ("tornado.application", "asyncio"):
-        logging.getLogger(loop).setLevel(logging.CRITICAL)
+        """Show only what ends a worker's process, also one that replaces another."""
+        for loop in ("tornado.application", "asyncio"):
+            logging.getLogger(loop).setLevel(logging.CRITICAL)
 
 
 class ClusterLostError(RuntimeError):

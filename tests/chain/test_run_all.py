@@ -205,19 +205,25 @@ def test_a_stop_ends_in_one_sentence_and_leaves_no_process_behind(tmp_path, numb
     wait_until_nothing_writes_to(tmp_path)
 
 
-def test_what_the_clusters_loop_drops_while_a_run_stops_is_not_shown():
+@pytest.fixture
+def stops_afterwards():
+    """Let this process stop and log as before, whatever a test of run_all has set."""
     before = {number: signal.getsignal(number) for number in run_all.STOPPING}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    logging.disable(logging.NOTSET)
+
+
+@pytest.mark.usefixtures("stops_afterwards")
+def test_what_the_clusters_loop_drops_while_a_run_stops_is_not_shown():
     loggers = [logging.getLogger(name) for name in ("tornado.application", "distributed.scheduler")]
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            run_all._stop(signal.SIGINT, None)
-        assert not any(logger.isEnabledFor(logging.CRITICAL) for logger in loggers)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        logging.disable(logging.NOTSET)
+    with pytest.raises(KeyboardInterrupt):
+        run_all._stop(signal.SIGINT, None)
+    assert not any(logger.isEnabledFor(logging.CRITICAL) for logger in loggers)
 
 
+@pytest.mark.usefixtures("stops_afterwards")
 @pytest.mark.parametrize(("after_a_stop", "status"), [(True, 143), (False, 1)])
 def test_what_fails_because_of_a_stop_is_a_stop(after_a_stop, status, monkeypatch, capsys):
     def run(*_):
@@ -227,13 +233,8 @@ def test_what_fails_because_of_a_stop_is_a_stop(after_a_stop, status, monkeypatc
         finally:
             raise TimeoutError("the cluster did not close in time")
 
-    before = {number: signal.getsignal(number) for number in run_all.STOPPING}
     monkeypatch.setattr(run_all, "run", run)
-    try:
-        assert run_all.main(["--profile", "smoke"]) == status
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    assert run_all.main(["--profile", "smoke"]) == status
     said = "".join(capsys.readouterr())
     assert ("Stopped. Finished work is kept" in said) == after_a_stop
     assert ("did not close in time" in said) != after_a_stop
