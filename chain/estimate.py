@@ -23,6 +23,7 @@ OVERHEAD = 5  # seconds: a kernel, its imports, its figures
 # averaged. Trainings of the whole model; 05: three m-subnetworks, eight smaller ones, one of them
 # for six epochs, baselines.
 TRAININGS = {"01": 1.3, "05": 14}
+BY_ESTIMATOR = 2  # three smaller ones more for each further estimator whose choice 05 trains
 # Passes of the whole model over dev; 03: per search. 02 stops after about 15 rounds if the model
 # has learned something; one that answers with the majority class is pruned to its last weight,
 # which takes about 160 rounds at BERT-base's size.
@@ -73,6 +74,7 @@ def work(step: str, task: str | None, profile: Profile, speed: Speed) -> float:
     searches = len(profile.modes) + len(profile.estimators) - 1 if number == "03" else 1
     trainings, passes = TRAININGS.get(number, 0), PASSES.get(number, 0) * searches
     passes += _study(profile) if number == "03" else 0
+    trainings += BY_ESTIMATOR * len(profile.retraining.estimators) if number == "05" else 0
     return OVERHEAD + trainings * training + passes * scoring
 
 

@@ -143,11 +143,12 @@ class Profile(BaseModel):
     @classmethod
     def _searched(cls, retraining: Retraining, info: ValidationInfo) -> Retraining:
         """Only what notebook 03 searches for can be trained in 05."""
-        searched, own = info.data.get("estimators", []), info.data.get("structured", Structured())
+        if not {"modes", "estimators", "structured"} <= info.data.keys():
+            return retraining  # one of them is wrong, and the message about it is enough
         for name in _once(retraining.estimators):
-            if name == own.estimator:
+            if name == info.data["structured"].estimator:
                 raise ValueError(f"{name} in `estimators` is the search's own, trained anyway")
-            if name not in searched or "joint" not in info.data.get("modes", ["joint"]):
+            if name not in info.data["estimators"] or "joint" not in info.data["modes"]:
                 raise ValueError(
                     f"{name} in `estimators` is not searched with; add it to the profile's own "
                     "`estimators`, and joint to its `modes`"

@@ -108,6 +108,14 @@ def test_a_mistake_in_a_profile_gets_a_message_that_helps(change, message):
     assert message in str(mistake.value)
 
 
+def test_one_mistake_is_named_once():
+    """What depends on a wrong value is not reported beside it."""
+    values = yaml.safe_load(GOOD) | {"estimators": ["batsh"]}
+    with pytest.raises(ConfigError) as found:
+        profiles.checked(values | {"retraining": {"estimators": ["batch"]}}, "my.yaml")
+    assert "batsh" in str(found.value) and "not searched with" not in str(found.value)
+
+
 def test_missing_keys_and_unknown_profiles_are_named():
     with pytest.raises(ConfigError, match="the key 'encoder' is missing"):
         parse(GOOD.replace("encoder: tiny", ""))

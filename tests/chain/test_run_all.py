@@ -124,6 +124,14 @@ def test_estimates_use_what_jobs_took_before(outputs):
         assert seconds == pytest.approx(3 * work[name], abs=0.1), "all take three times as long"
 
 
+def test_estimates_count_what_other_estimators_chose():
+    values = dict(profiles.read("smoke")) | {"estimators": ["example", "batch", "running"]}
+    plain = profiles.checked(values, "a test")
+    more = profiles.checked(values | {"retraining": {"estimators": ["batch", "running"]}}, "a test")
+    seconds = [estimate.work("05_retrain", "RTE", p, estimate.TYPICAL) for p in (plain, more)]
+    assert seconds[1] > 1.1 * seconds[0], "14 trainings, and six smaller ones"
+
+
 def test_a_job_waits_for_all_that_it_depends_on_and_that_runs_again():
     jobs = plan.plan(run_all.CHAIN, "smoke", profiles.read("smoke"), {})
     job = next(job for job in jobs if job.step == "09_task_overlap")

@@ -8,7 +8,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 
 from lib.analysis import agreement, overlap
-from lib.paper import numbers
+from lib.paper import numbers, tables
 from lib.pruning.importance import ESTIMATORS
 from lib.show.plots import comparison, curves, grids, importances, reading, style
 
@@ -101,10 +101,10 @@ def dots():
 
 
 def epochs():
-    tables = {t: pd.DataFrame(draw().random((3, 4)), columns=[3, 4, 5, 6]) for t in TASKS}
+    scores = {t: pd.DataFrame(draw().random((3, 4)), columns=[3, 4, 5, 6]) for t in TASKS}
     ends = dict.fromkeys(TASKS, (0.5, 0.9))
     metrics, good = dict.fromkeys(TASKS, "accuracy"), dict.fromkeys(TASKS, 0.7)
-    return comparison.epochs(tables, metrics, good, ends)
+    return comparison.epochs(scores, metrics, good, ends)
 
 
 def masks(seeds=5):
@@ -145,8 +145,8 @@ def maps():
 
 
 def confusion():
-    tables = {f"{kind}: all 96 labelled maps": np.ones((5, 5), int) for kind in ("raw", "normed")}
-    return reading.confusion(tables, list(style.PATTERNS))
+    counts = {f"{kind}: all 96 labelled maps": np.ones((5, 5), int) for kind in ("raw", "normed")}
+    return reading.confusion(counts, list(style.PATTERNS))
 
 
 def correlations():
@@ -233,19 +233,30 @@ def magnitude():
 
 
 def structured():
-    tables = {mode: trail_of(9) for mode in curves.MODE_COLOURS}
+    trails = {mode: trail_of(9) for mode in curves.MODE_COLOURS}
     importance = np.random.default_rng(0).random((12, 12))
-    return curves.structured(tables, 0.75, [(0.5, 0.6)], importance, "accuracy", "SST-2, seed 1337")
+    return curves.structured(trails, 0.75, [(0.5, 0.6)], importance, "accuracy", "SST-2, seed 1337")
 
 
-def tickets():
+def tickets(*estimators):
     means = pd.DataFrame(0.7, list(style.KINDS), ["pruned", "retrained"])
-    groups = ("s-pruning", "m-pruning", "super-survivors")
+    others = [tables.OF_ESTIMATOR.format(name) for name in estimators]
+    groups = ("s-pruning", *others, "m-pruning", "super-survivors")
     bars = [
         comparison.Bars(f"{group}: 42% of the weights", means, means * 0.1, 0.89, 0.5)
         for group in groups
     ]
     return comparison.tickets([bars], ["accuracy on dev"], "full model")
+
+
+def test_titles_of_panels_stay_apart_when_several_estimators_chose():
+    figure = tickets("batch_squared", "example_squared", "running")
+    figure.canvas.draw()
+    boxes = [axes.title.get_window_extent() for axes in figure.axes if axes.get_title()]
+    assert len(boxes) == 6
+    for number, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[:number])
+    plt.close(figure)
 
 
 @pytest.mark.parametrize("colours", ["Blues", "PuOr_r"])

@@ -25,6 +25,9 @@ from lib.show.plots.style import (
 )
 
 
+ABREAST = 3  # panels of bars side by side
+
+
 @dataclass(frozen=True)
 class Bars:
     """A panel of scores as bars.
@@ -43,10 +46,17 @@ class Bars:
 def tickets(rows: Sequence[Sequence[Bars]], labels: Sequence[str], full_label: str) -> Figure:
     """Notebooks 05 and 06: pruned and retrained subnetworks, panel by panel (Fig. 2, Fig. 17).
 
-    rows: the panels of each row; the panels of a row share the axis of scores.
+    rows: the panels of each row; the panels of a row share the axis of scores. A row of more than
+        `ABREAST` panels is continued below, so that their titles stay apart.
     labels: the axis label of each row.
     full_label: the legend's text for the line of the full model.
     """
+    folded = [
+        (panels[start : start + ABREAST], label)
+        for panels, label in zip(rows, labels, strict=True)
+        for start in range(0, len(panels), ABREAST)
+    ]
+    rows, labels = zip(*folded, strict=True)
     width = max(map(len, rows))
     figsize = (WIDTH, 0.9 + 2.3 * len(rows))
     figure, grid = plt.subplots(len(rows), width, figsize=figsize, sharey="row", squeeze=False)
