@@ -24,7 +24,6 @@ from lib.show.plots.style import (
     panels_of,
 )
 
-
 ABREAST = 3  # panels of bars side by side
 
 
