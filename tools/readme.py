@@ -13,6 +13,7 @@ import sys
 
 import pandas as pd
 
+from lib.analysis.agreement import worded
 from lib.artefacts.fingerprint import ROOT, notebook
 from lib.data.glue import TASKS
 from tools.blocks import fill
@@ -116,8 +117,8 @@ def replication() -> str:
     )
     p = pd.DataFrame({"there": here["p (Holm)"], "in the study": there["p (Holm)"]})
     for letter in p.index[p.min(axis=1) < LEVEL]:
-        told = " and ".join(f"{x:.2g} {where}".lstrip("0") for where, x in p.loc[letter].items())
-        text += f" *{here.loc[letter, 'so']}*: p = {told} (Holm)."
+        told = " and ".join(f"{worded(x)} {where}" for where, x in p.loc[letter].items())
+        text += f" *{here.loc[letter, 'so']}*: {told.replace(' 0.', ' .')} (Holm)."
     if p.loc[ANOTHER_ORDER].min() >= LEVEL:
         text += " So whether the estimator is why seeds disagree stays open."
     return text

@@ -114,6 +114,10 @@ def decisions(differences: pd.DataFrame) -> pd.DataFrame:
     differences: a row for each key of COMPARISONS, a column for each task
     Returns what `over_tasks` does, and what follows: "not decided" if the interval holds 0.
     """
+
+    def rounded(values: np.ndarray) -> list[float]:  # not to 0, which no p-value is
+        return [float(f"{p:.2g}") for p in values]
+
     ends = [intervals.of_mean(values) for values in differences.to_numpy()]
     low, high = np.reshape(ends, (-1, 2)).T
     compared = [COMPARISONS[key] for key in differences.index]
@@ -134,13 +138,17 @@ def over_tasks(differences: pd.DataFrame) -> pd.DataFrame:
     Returns the columns, and mean, 95 % interval (Student's t over tasks), p, and p (Holm), which is
     corrected for the rows that have a p. With fewer than three tasks there is no interval, no p.
     """
+
+    def rounded(values: np.ndarray) -> list[float]:  # not to 0, which no p-value is
+        return [float(f"{p:.2g}") for p in values]
+
     ends = [intervals.of_mean(values) for values in differences.to_numpy()]
     enough = differences.shape[1] >= intervals.LEAST
     p = ttest_1samp(differences, 0, axis=1).pvalue if enough else np.full(len(ends), np.nan)
     return differences.round(3).assign(**{
         "mean": differences.mean(axis=1).round(3),
         "95 % interval": [f"{a:+.3f} to {b:+.3f}" if np.isfinite(a) else "–" for a, b in ends],
-        "p": np.round(p, 4), "p (Holm)": agreement.holm(p).round(4),
+        "p": rounded(p), "p (Holm)": rounded(agreement.holm(p)),
     })  # fmt: skip
 
 

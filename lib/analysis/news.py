@@ -49,7 +49,7 @@ def gather(
     decided = compared[compared["so"] != "not decided"]
     for row in decided.to_dict("records"):
         figures = f"{row['mean']:+.2f} [{row['95 % interval'].replace(' to ', ', ')}]"
-        p = f"p = {row['p (Holm)']:.2g}, Holm"
+        p = f"{agreement.worded(row['p (Holm)'])}, Holm"
         sure = row["p (Holm)"] < 0.05
         so = f"{row['so']} ({p})" if sure else f"points to: {row['so']}; not decided ({p})"
         found.append(News(row["comparison"][2:], NO_MASKS, figures, so))

@@ -110,6 +110,12 @@ def test_decisions_come_out_either_way_and_need_three_tasks():
     assert set(missing["so"]) == {"not decided"}, "a missing score decides nothing"
 
 
+def test_a_small_p_value_is_not_rounded_to_0():
+    differences = pd.DataFrame([[1.0, 1.0001, 0.9999, 1.0], [0.3, -0.2, 0.1, 0.4]])
+    p = comparisons.over_tasks(differences)["p"]
+    assert 0 < p[0] < 1e-6 and p[1] > 0.05
+
+
 def test_what_notebook_03_stores_is_gathered(tiny, outputs):
     """From a real model, through the store, to the answers and the ten comparisons."""
     model, data = tiny
