@@ -152,6 +152,16 @@ def test_estimators_report_what_is_decided_and_nothing_else():
     assert "nothing can be decided" in of_all.estimators(decisions(noise[:, :1])).so
 
 
+def test_what_beats_chance_is_not_said_to_beat_another_estimator():
+    values = np.random.default_rng(1).normal(0, 0.1, (10, 4))
+    values -= values.mean(1, keepdims=True)
+    values[4] += 1.0  # E: E|g| against random
+    found = of_all.estimators(decisions(values))
+    assert "does not show that the choice of estimator matters" in found.so
+    assert found.so.endswith("Besides: E|g| chooses better than chance.")
+    assert found.run.count("E|g| chooses better than chance") == 1, "all that is decided survives"
+
+
 def correlation(value, low, high, p):
     row = [value, (low + high) / 2, low, high, p]
     columns = ["correlation", "by layers alone", "low by chance", "high by chance", "p (Holm)"]

@@ -10,6 +10,12 @@ from lib.paper.findings import Finding
 
 LEVEL = 0.05  # of p-values, after Holm's correction
 NOTHING = "there is nothing to compare"
+# What an estimator can matter for: notebook 07's comparisons of two estimators. The others compare
+# one with chance, or with itself.
+MATTERS_FOR = {
+    "how many examples a reliable order takes": "A", "what the order predicts": "BC",
+    "how good the better half of the heads is": "DH", "how far seeds agree": "I",
+}  # fmt: skip
 
 
 def survivors(
@@ -119,32 +125,26 @@ def estimators(decisions: pd.DataFrame) -> Finding:
     )
     clear = decisions[decisions["so"] != "not decided"]
     decided = clear[clear["p (Holm)"] < LEVEL]
+    named = "" if len(decided) == len(clear) else f": {'; '.join(decided['so'])}"
     run = (
         f"the intervals over tasks decide {len(clear)} of {count_of(len(decisions), 'comparison')}"
         f"{': ' + '; '.join(clear['so']) if len(clear) else ''}. "
         f"{count_of(len(decided), 'decision')} {'survives' if len(decided) == 1 else 'survive'} "
-        f"Holm's correction{': ' + '; '.join(decided['so']) if len(decided) else ''}."
+        f"Holm's correction{named if len(decided) else ''}."
     )
     if not len(decided) and decisions["p"].isna().all():
         return Finding(run, paper, f"fewer than {intervals.LEAST} tasks: nothing can be decided.")
-    if not len(decided):
-        return Finding(run, paper, "this run does not show that the choice of estimator matters.")
-    labels = [str(name)[0] for name in decided.index]
-    open_ = "IJ" if not {*"IJ"} & {*labels} else ""
-    so = f"the estimator matters for {_reasons(labels)}"
-    if open_:
-        so += "; that it is why masks differ between seeds is not shown"
-    return Finding(run, paper, f"{so}.")
-
-
-def _reasons(labels: Sequence[str]) -> str:
-    about = {
-        "A": "how many examples a reliable order takes", "B": "what the order predicts",
-        "C": "what the order predicts", "D": "what is chosen", "E": "what is chosen",
-        "F": "what is chosen", "G": "what is chosen", "H": "what is chosen",
-        "I": "how far seeds agree", "J": "how far seeds agree",
-    }  # fmt: skip
-    return names_of(list(dict.fromkeys(about[label] for label in labels)))
+    by_letter = {str(name)[0]: so for name, so in decided["so"].items()}
+    shown = {about: any(x in by_letter for x in letters) for about, letters in MATTERS_FOR.items()}
+    matters, open_ = (
+        [about for about in shown if shown[about] is which] for which in (True, False)
+    )
+    so = "this run does not show that the choice of estimator matters"
+    if matters:
+        so = f"the estimator matters for {names_of(matters)}"
+        so += f"; that it matters for {names_of(open_)} is not shown" if open_ else ""
+    others = [so for x, so in by_letter.items() if x not in "".join(MATTERS_FOR.values())]
+    return Finding(run, paper, f"{so}{'. Besides: ' + '; '.join(others) if others else ''}.")
 
 
 def patterns(correlations: pd.DataFrame, trusted: Mapping[str, float]) -> Finding:
