@@ -15,6 +15,7 @@ import pandas as pd
 
 from lib.analysis.agreement import worded
 from lib.artefacts.fingerprint import ROOT, notebook
+from lib.artefacts.publish import in_a_cell
 from lib.data.glue import TASKS
 from tools.blocks import fill
 from tools.reference import KEPT, text
@@ -40,7 +41,7 @@ BOXES = {  # notebook: (what its box is about, the line of the box that goes her
     "08_attention_patterns": ("Do the survivors look linguistic?", "So"),
     "09_task_overlap": ("Do tasks share their survivors?", "So"),
 }
-LEVEL, ANOTHER_ORDER = 0.05, "J"  # whether seeds differ by more than noise
+LEVEL = 0.05  # of p-values, after Holm's correction
 SEARCHED, LAST, SEEDS = "03_structured_pruning", "05_retrain_tickets", 3
 ESTIMATORS = ("E|g|, the paper", "|running sum|, the code")
 QUESTIONS = {  # row of the README: column of study/tables/estimators
@@ -101,27 +102,28 @@ def _with_share(scores: pd.DataFrame, gap: pd.DataFrame, system: tuple[str, str]
 
 
 def replication() -> str:
-    """What the ten comparisons of the study give in the reference run."""
-    here, there = (
-        pd.read_csv(folder / "tables" / "comparisons.csv").set_index("comparison")
-        for folder in (KEPT, KEPT / "study")
-    )
-    for found in (here, there):
+    """The ten comparisons of estimators, over tasks, in the study and in the reference run."""
+    columns, lines = {}, {}
+    for folder, run, encoder in (
+        (KEPT / "study", "`study`", "MiniLM-L6"),
+        (KEPT, "reference run", "E5-small"),
+    ):
+        found = pd.read_csv(folder / "tables" / "comparisons.csv").set_index("comparison")
+        lines = dict(found.index.str.split(" ", n=1).tolist())
         found.index = found.index.str[0]  # A to J
-    tasks = [name for name in here.columns if name in TASKS]
-    clear = here.index[here["so"] != "not decided"]
-    alike = (here.loc[clear, "mean"] * there.loc[clear, "mean"] > 0).sum()
-    text = (
-        f"The reference run asks the same on {_and(tasks)} with E5-small. {len(clear)} of the ten "
-        f"intervals over tasks exclude 0 there, {alike} of them on the same side as in the study."
-    )
-    p = pd.DataFrame({"there": here["p (Holm)"], "in the study": there["p (Holm)"]})
-    for letter in p.index[p.min(axis=1) < LEVEL]:
-        told = " and ".join(f"{worded(x)} {where}" for where, x in p.loc[letter].items())
-        text += f" *{here.loc[letter, 'so']}*: {told.replace(' 0.', ' .')} (Holm)."
-    if p.loc[ANOTHER_ORDER].min() >= LEVEL:
-        text += " So whether the estimator is why seeds disagree stays open."
-    return text
+        tasks = sum(name in TASKS for name in found.columns)
+        columns[f"{run}: {tasks} tasks, {encoder}"] = [over_tasks(row) for row in found.iloc]
+    table = pd.DataFrame(columns, index=[in_a_cell(what) for what in lines.values()])
+    return table.rename_axis("for heads").reset_index().to_markdown(index=False)
+
+
+def over_tasks(row: pd.Series) -> str:
+    """Mean and interval of a comparison, in bold if it survives Holm's correction, and its p."""
+    low, high = re.findall(r"[+-]\d+\.\d+", row["95 % interval"])
+    mean, low, high = (first_number(f"{float(x):+.2f}") for x in (row["mean"], low, high))
+    difference = f"{mean} [{low}, {high}]"
+    difference = f"**{difference}**" if row["p (Holm)"] < LEVEL else difference
+    return f"{difference}, {worded(row['p (Holm)']).replace(' 0.', ' .')}"
 
 
 def line(step: str, beginning: str) -> str:
@@ -155,7 +157,8 @@ def first_number(cell: object) -> str:
     """The number that a cell begins with, without a leading 0, as in the README: .98 or +.10."""
     match = re.match(r"([+−-]?)(\d*\.\d+)", str(cell))
     assert match is not None, cell
-    return match[1] + f"{float(match[2]):.2f}".lstrip("0")
+    whole, decimals = f"{float(match[2]):.2f}".split(".")
+    return f"{match[1].replace('-', '−')}{whole.lstrip('0')}.{decimals}"
 
 
 def written(page: str) -> str:
