@@ -103,22 +103,21 @@ def _with_share(scores: pd.DataFrame, gap: pd.DataFrame, system: tuple[str, str]
 
 def replication() -> str:
     """The ten comparisons of estimators, over tasks, in the study and in the reference run."""
-    columns, lines = {}, {}
+    columns, labels = {}, pd.Series()
     for folder, run, encoder in (
         (KEPT / "study", "`study`", "MiniLM-L6"),
         (KEPT, "reference run", "E5-small"),
     ):
-        found = pd.read_csv(folder / "tables" / "comparisons.csv").set_index("comparison")
-        lines = dict(found.index.str.split(" ", n=1).tolist())
-        found.index = found.index.str[0]  # A to J
+        found = pd.read_csv(folder / "tables" / "comparisons.csv")
+        found.index = found["comparison"].str[0]  # A to J; some words of the study's are others
+        labels = found["comparison"].str[2:].map(in_a_cell)
         tasks = sum(name in TASKS for name in found.columns)
-        columns[f"{run}: {tasks} tasks, {encoder}"] = [over_tasks(row) for row in found.iloc]
-    table = pd.DataFrame(columns, index=[in_a_cell(what) for what in lines.values()])
-    return table.rename_axis("for heads").reset_index().to_markdown(index=False)
+        columns[f"{run}: {tasks} tasks, {encoder}"] = found.apply(over_tasks, axis=1)
+    return pd.DataFrame({"for heads": labels} | columns).to_markdown(index=False)
 
 
 def over_tasks(row: pd.Series) -> str:
-    """Mean and interval of a comparison, in bold if it survives Holm's correction, and its p."""
+    """Write mean and interval of a comparison, in bold if Holm's p is below LEVEL, and this p."""
     low, high = re.findall(r"[+-]\d+\.\d+", row["95 % interval"])
     mean, low, high = (first_number(f"{float(x):+.2f}") for x in (row["mean"], low, high))
     difference = f"{mean} [{low}, {high}]"
