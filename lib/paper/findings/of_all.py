@@ -14,7 +14,7 @@ NOTHING = "there is nothing to compare"
 # one with chance, or with itself.
 MATTERS_FOR = {
     "how many examples a reliable order takes": "A", "what the order predicts": "BC",
-    "how good the better half of the heads is": "DH", "how far seeds agree": "I",
+    "the score of the better half of the heads": "DH", "how far seeds agree": "I",
 }  # fmt: skip
 
 
