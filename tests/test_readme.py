@@ -29,11 +29,6 @@ def two(value):
     return f"{value:.2f}".replace("0.", ".").replace("-", "−")
 
 
-def interval(text):
-    low, high = map(float, re.findall(r"[+-]\d\.\d+", text))
-    return low, high
-
-
 def test_what_longer_training_does_on_stsb():
     gains = []
     for file in (TABLES / "05_retrain_tickets" / "STS-B").glob("*/systems.json"):
@@ -47,18 +42,17 @@ def test_what_longer_training_does_on_stsb():
 
 def test_what_the_comparisons_say():
     folders = {"study": TABLES / "study" / "tables", "reference": TABLES / "tables"}
-    p, means = {}, {}
-    for name, folder in folders.items():
-        compared = pd.read_csv(folder / "comparisons.csv")
-        compared = compared.set_index(compared["comparison"].str[0])
-        p[name], means[name] = compared["p (Holm)"], compared["mean"]
-    sure = {name: {*values.index[values < 0.05]} for name, values in p.items()}
+    tables = {name: pd.read_csv(folder / "comparisons.csv") for name, folder in folders.items()}
+    by_letter = {
+        name: table.set_index(table["comparison"].str[0]) for name, table in tables.items()
+    }
+    sure = {name: {*table.index[table["p (Holm)"] < 0.05]} for name, table in by_letter.items()}
+    means = {name: table["mean"] for name, table in by_letter.items()}
     says("than the running sum does, in both runs. In the reference run it also tells better")
     assert sure["study"] == {"A"} and {*"ABEIJ"} <= sure["reference"], "what the points say"
     assert all((means[name][[*"ABIJ"]] > 0).all() for name in means) and means["reference"]["E"] > 0
     assert not {*"DF"} & sure["reference"], "neither run decides these"
-    compared = pd.read_csv(TABLES / "study" / "tables" / "comparisons.csv")
-    f = compared.set_index(compared["comparison"].str[0]).loc["F"]
+    f = by_letter["study"].loc["F"]
     tasks = ["MNLI", "QNLI", "SST-2", "STS-B"]
     says(f"scores {two(-f[tasks].max())} to {two(-f[tasks].min())} *below* random halves")
 

@@ -114,10 +114,6 @@ def decisions(differences: pd.DataFrame) -> pd.DataFrame:
     differences: a row for each key of COMPARISONS, a column for each task
     Returns what `over_tasks` does, and what follows: "not decided" if the interval holds 0.
     """
-
-    def rounded(values: np.ndarray) -> list[float]:  # not to 0, which no p-value is
-        return [float(f"{p:.2g}") for p in values]
-
     ends = [intervals.of_mean(values) for values in differences.to_numpy()]
     low, high = np.reshape(ends, (-1, 2)).T
     compared = [COMPARISONS[key] for key in differences.index]

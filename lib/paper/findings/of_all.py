@@ -136,9 +136,8 @@ def estimators(decisions: pd.DataFrame) -> Finding:
         return Finding(run, paper, f"fewer than {intervals.LEAST} tasks: nothing can be decided.")
     by_letter = {str(name)[0]: so for name, so in decided["so"].items()}
     shown = {about: any(x in by_letter for x in letters) for about, letters in MATTERS_FOR.items()}
-    matters, open_ = (
-        [about for about in shown if shown[about] is which] for which in (True, False)
-    )
+    matters = [about for about in shown if shown[about]]
+    open_ = [about for about in shown if not shown[about]]
     so = "this run does not show that the choice of estimator matters"
     if matters:
         so = f"the estimator matters for {names_of(matters)}"
