@@ -5,13 +5,17 @@ import re
 
 import numpy as np
 import pandas as pd
+from scipy.stats import ttest_1samp
 
+from lib.analysis import comparisons
 from lib.artefacts.fingerprint import ROOT
-from lib.paper import numbers
+from lib.data.glue import TASKS
+from lib.paper import intervals, numbers, tables
 from tools import readme
 
 PAGE = " ".join((ROOT / "README.md").read_text().split())
 TABLES = ROOT / "outputs" / "reference"
+RUNS = {"study": TABLES / "study" / "tables", "reference": TABLES / "tables"}
 KINDS = ("bad", "random", "good")
 
 
@@ -40,29 +44,88 @@ def test_what_longer_training_does_on_stsb():
     says(f"far below the paper's {two(mean)} ± {two(deviation)}")
 
 
+def comparisons_of(run):
+    """The differences of a run, by letter and task, and its ten rows by letter."""
+    table = pd.read_csv(RUNS[run] / "comparisons.csv")
+    table = table.set_index(table["comparison"].str[0])
+    return table[[name for name in table.columns if name in TASKS]], table
+
+
+def sure_of(differences):
+    judged = comparisons.decisions(differences)
+    return {name[0] for name in judged.index[judged["p (Holm)"] < 0.05]}
+
+
 def test_what_the_comparisons_say():
-    folders = {"study": TABLES / "study" / "tables", "reference": TABLES / "tables"}
-    tables = {name: pd.read_csv(folder / "comparisons.csv") for name, folder in folders.items()}
-    by_letter = {
-        name: table.set_index(table["comparison"].str[0]) for name, table in tables.items()
-    }
-    sure = {name: {*table.index[table["p (Holm)"] < 0.05]} for name, table in by_letter.items()}
-    means = {name: table["mean"] for name, table in by_letter.items()}
+    (study, judged), (reference, _) = comparisons_of("study"), comparisons_of("reference")
     says("than the running sum does, in both runs. In the reference run it also tells better")
-    assert sure["study"] == {"A"} and {*"ABEIJ"} <= sure["reference"], "what the points say"
-    assert all((means[name][[*"ABIJ"]] > 0).all() for name in means) and means["reference"]["E"] > 0
-    assert not {*"DF"} & sure["reference"], "neither run decides these"
-    f = by_letter["study"].loc["F"]
-    tasks = ["MNLI", "QNLI", "SST-2", "STS-B"]
-    says(f"scores {two(-f[tasks].max())} to {two(-f[tasks].min())} *below* random halves")
+    sure = sure_of(reference)
+    assert sure_of(study) == {"A"} and sure == {*"ABCEIJ"}, "what the points say"
+    assert all((part.mean(axis=1)[[*"ABIJ"]] > 0).all() for part in (study, reference))
+    says("By that rule the study decides five, and the reference run six")
+    assert (judged["so"] != "not decided").sum() == 5
+    assert (comparisons.decisions(reference)["so"] != "not decided").sum() == 6
+    says("without it the same six are decided")
+    assert sure_of(reference.drop(columns="WNLI")) == sure
+    says("On the five tasks that no earlier run had seen, the rows *reliable*, *valid*, *stable*")
+    new = reference.drop(columns=study.columns)
+    assert new.shape[1] == 5 and sure_of(new) == {*"ABCIJ"}
+    says(f"E|g| against random is not ({difference(new.loc['E'])})")
+    says(f"scores {two(-study.loc['F'].max())} to {two(-study.loc['F'].min())} *below* random")
+    assert study.loc["F"].idxmin() == "STS-B"
+    says(f"the true E Δ chooses a half that is {two(study.loc['G', 'STS-B'])} *above* random")
+
+
+def difference(values):
+    """Mean and interval of differences, as in the README: +.13 [−.04, +.31]."""
+    numbers_ = values.mean(), *intervals.of_mean(values)
+    mean, low, high = (f"{x:+.2f}".replace("0.", ".").replace("-", "−") for x in numbers_)
+    return f"{mean} [{low}, {high}]"
 
 
 def test_what_the_searches_on_one_half_say():
-    found = pd.read_csv(TABLES / "tables" / "searches_compared.csv").set_index("estimator")
-    row = found.loc["running"]
+    by_run = {}
+    for run, folder in RUNS.items():
+        found = pd.read_csv(folder / "searches_on_half.csv").set_index(["task", "estimator"])
+        found["lost"] = tables.lost(found, "other")
+        by_run[run] = found[["size", "lost"]].unstack("estimator")
+    study, reference = (
+        {
+            name: of["size", name] - of["size", "example"]
+            for name in ("running", "signed")
+            if name in of["size"]
+        }
+        for of in (by_run["study"], by_run["reference"])
+    )
+    row = (
+        pd.read_csv(RUNS["reference"] / "searches_compared.csv")
+        .set_index("estimator")
+        .loc["running"]
+    )
     mean, low, high = (two(float(x)) for x in re.findall(r"[+-]\d\.\d+", row["size − E|g|'s"]))
-    p = f"{row['p: size (Holm)']:.2g}".lstrip("0")
-    says(f"a share of the weights larger by {mean} [{low}, {high}] (p = {p})")
+    p = f"{row['p: size (Holm)']:.1g}".lstrip("0")
+    less = " and ".join(reference["running"].index[reference["running"] <= 0])
+    says(f"by {mean} of the weights [{low}, {high}] (p = {p}; not on {less})")
+    says(f"not decidedly in the study ({difference(study['running'])})")
+    assert (study["signed"] > 0).all()
+    p = f"{ttest_1samp(study['signed'], 0).pvalue:.2g}".lstrip("0")
+    says(f"by {difference(study['signed']).replace('+', '')} (p = {p})")
+    lost = [by_run["reference"]["lost"]["running"] - by_run["reference"]["lost"]["example"]]
+    lost += [by_run["study"]["lost"][name] - by_run["study"]["lost"]["example"] for name in study]
+    for each in lost:
+        low, high = intervals.of_mean(each)
+        assert low < 0 < high, "what they lose on the other half is not shown to differ"
+
+
+def test_what_the_searches_kappas_say():
+    found = pd.read_csv(RUNS["reference"] / "searches_and_rankings.csv")
+    kappas = found.pivot(index="task", columns="estimator", values="κ of the search").dropna()
+    assert len(kappas) == 8, "eight tasks"
+    paper, code = (
+        f"{two(kappas[by].min())} to {two(kappas[by].max())}" for by in ("example", "running")
+    )
+    says(f"κ from {paper} by the formula")
+    says(f"from {code} by the running sum of the code")
 
 
 def test_what_the_study_says_about_single_weights():
@@ -75,11 +138,18 @@ def test_what_the_study_says_about_single_weights():
 
 
 def test_what_the_estimators_predict():
-    found = pd.read_csv(TABLES / "study" / "tables" / "estimators.csv").set_index("estimator")
-    first = found["valid: ρ with E Δ"].str.extract(r"(-?[\d.]+)")[0].astype(float)
-    paper, signed = first["E|g|, the paper"], first["−E g"]
-    says(f"(ρ from {two(paper.min())} to {two(paper.max())})")
-    says(f"predicts that on the same rows ({two(signed.min())} to {two(signed.max())})")
+    def span(run, column, formula, which=0):
+        found = (
+            pd.read_csv(RUNS[run] / "estimators.csv").set_index("estimator").loc[formula, column]
+        )
+        values = found.astype(str).str.findall(r"-?[\d.]+").str[which].astype(float)
+        return f"{two(values.min())} to {two(values.max())}"
+
+    says(f"(ρ from {span('study', 'valid: ρ with E Δ', 'E|g|, the paper')})")
+    says(f"its ρ is {span('reference', 'ℓ2-normalised: ρ with E|Δ|', 'E|g|, the paper')} in the")
+    says(f"measured on ({span('study', 'valid: ρ with E Δ', '−E g')} in the study)")
+    other = span("reference", "from other rows: ρ with E Δ, E|Δ|", "−E g")
+    says(f"from other rows only with ρ {other} (reference run)")
 
 
 def test_what_the_authors_masks_say():

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 
+import pandas as pd
 import papermill
 import pytest
 
@@ -83,6 +84,18 @@ def test_the_notebooks_show_the_reference_run(kept):
         shown = json.dumps([cell.get("outputs") for cell in cells])
         assert Place("reference", step).done() is not None
         assert "reference:" in shown or "reference ·" in shown or "profile reference" in shown, step
+
+
+def test_notebook_10_counts_what_notebook_09_counts():
+    tables = FOLDER / "tables"
+    pairs = pd.read_csv(tables / "overlap_heads.csv")
+    counts = [
+        f"{(pairs[p + ' (Holm)'] < 0.05).sum()} of {pairs[p].notna().sum()}"
+        for p in ("p", "p within layers")
+    ]
+    new = pd.read_csv(tables / "what_is_new.csv", index_col="the question")["this run"]
+    said = new["do tasks share more heads than layers explain?"]
+    assert said == f"{counts[0]} pairs; within layers {counts[1]}"
 
 
 def test_what_a_cell_prints_at_several_moments_is_one_output():

@@ -13,10 +13,11 @@ import sys
 
 import pandas as pd
 
-from lib.analysis.agreement import worded
 from lib.artefacts.fingerprint import ROOT, notebook
 from lib.artefacts.publish import in_a_cell
 from lib.data.glue import TASKS
+from lib.paper.findings import worded
+from lib.paper.tables import without_choice
 from tools.blocks import fill
 from tools.reference import KEPT, text
 
@@ -90,7 +91,9 @@ def reference() -> str:
     lines = [f"| | {' | '.join(gap.columns)} |", "|" + "---|" * (len(gap.columns) + 1)]
     lines += [f"| {name} | {' | '.join(row[gap.columns])} |" for name, row in rows.items()]
     answers = [f"- **{title}** {line(step, of)} (`{step}`)" for step, (title, of) in BOXES.items()]
-    return "\n".join([*lines, "", *answers])
+    systems = pd.read_csv(KEPT / "06_all_tickets_win" / "systems.csv")
+    one_and_the_same = " ".join(without_choice(systems))
+    return "\n".join([*lines, "", one_and_the_same, "", *answers])
 
 
 def _with_share(scores: pd.DataFrame, gap: pd.DataFrame, system: tuple[str, str]) -> pd.Series:

@@ -11,6 +11,6 @@ attention   attention maps of a model, raw and weighted
 patterns    a classifier of attention maps, and the labelled maps in labelled/ that test it
 drawn_maps  synthetic attention maps that train the classifier
 measures    what the paper's claims are about, in one long table
-claims      every claim of the paper, judged by its authors' masks and by a run
+claims      forty claims of the paper, judged by its authors' masks and by a run
 news        what the paper does not ask
 """

@@ -200,11 +200,6 @@ def holm(p_values: ArrayLike) -> np.ndarray:
     return corrected
 
 
-def worded(p: float) -> str:
-    """Write a p-value into a sentence: "p = 0.0046", or "p < 0.0001"."""
-    return "p < 0.0001" if p < 1e-4 else f"p = {p:.2g}"
-
-
 def table(masks: Mapping[str, np.ndarray], seed: int = 0, draws: int = 10_000) -> pd.DataFrame:
     """Collect κ, Q's p and the permutation test in one row per task; masks: {task: masks}.
 

@@ -101,6 +101,7 @@ def evidence(
     """
     named = [] if among in ("", "every task", "pairs") else [among]
     pairs = sorted({task for _, _, task in scores if " · " in task}) if among == "pairs" else []
+    pairs = [pair for pair in pairs if {*pair.split(" · ")} <= {*counted}]
     asked = named or pairs or list(tasks)
     count = list(counted) if not among else asked
     by_task = statements.differences(statement, scores, count)

@@ -36,12 +36,12 @@ COMPARISONS = {
         "the running sum is the more reliable of the two",
     ),
     "B": Comparison(
-        "valid: ρ with E|Δ|, E|g| − running sum",
+        "valid: ρ(E|g|, E|Δ|) − ρ(running sum, E|Δ|)",
         "E|g| tells better what moves the loss",
         "the running sum tells better what moves the loss",
     ),
     "C": Comparison(
-        "valid: ρ with E Δ, −E g − E|g|",
+        "valid: ρ(−E g, E Δ) − ρ(E|g|, E Δ)",
         "the signed mean tells better what hurts the mean loss",
         "E|g| tells better what hurts the mean loss",
     ),

@@ -9,6 +9,7 @@ import pandas as pd
 from lib.analysis import agreement, overlap
 from lib.data.glue import TASKS
 from lib.paper import intervals, tables
+from lib.paper.findings import worded
 from lib.paper.statements import CANNOT_TELL
 
 NO_MASKS = "not a question of masks"
@@ -30,7 +31,7 @@ def gather(
     halves: Mapping[str, Sequence[Mapping[str, float]]],
     weights: Sequence[Mapping[str, float]],
     compared: pd.DataFrame | None,
-    draws: int = 2_000,
+    draws: int = 10_000,
 ) -> list[News]:
     """Ask what the paper does not ask.
 
@@ -38,18 +39,18 @@ def gather(
     table: the run's long table
     halves: {task: a record of notebook 03's halves.json by seed}; weights: notebook 07's records of
         m_masks by task; compared: its table of comparisons, if there is one
-    draws: of each permutation test
+    draws: of each permutation test; 07 and 09, which show the same counts, make as many
     """
     found = [_over_seeds(*(_kappas(part, draws) for part in (authors, own)))]
     found += [_over_tasks(*(_pairs(part, draws) for part in (authors, own)))]
-    found += [_of_single_weights(weights), _flattery(halves), *_of_the_gap(table)]
+    found += [_of_single_weights(weights), _flattery(halves, table), *_of_the_gap(table)]
     if compared is None:
         needs = f"{CANNOT_TELL}: needs the gradients of 03_structured_pruning in 3 tasks"
         return [*found, News("comparisons of estimators (notebook 07)", NO_MASKS, "–", needs)]
     decided = compared[compared["so"] != "not decided"]
     for row in decided.to_dict("records"):
         figures = f"{row['mean']:+.2f} [{row['95 % interval'].replace(' to ', ', ')}]"
-        p = f"{agreement.worded(row['p (Holm)'])}, Holm"
+        p = f"{worded(row['p (Holm)'])}, Holm"
         sure = row["p (Holm)"] < 0.05
         so = f"{row['so']} ({p})" if sure else f"points to: {row['so']}; not decided ({p})"
         found.append(News(row["comparison"][2:], NO_MASKS, figures, so))
@@ -132,12 +133,13 @@ def _of_single_weights(records: Sequence[Mapping[str, float]]) -> News:
     return News(what, "not published", run, so)
 
 
-def _flattery(halves: Mapping[str, Sequence[Mapping[str, float]]]) -> News:
+def _flattery(halves: Mapping[str, Sequence[Mapping[str, float]]], table: pd.DataFrame) -> News:
     what = "how much do the rows that chose a subnetwork flatter it? (score lost on other rows)"
+    out = tables.left_out(table, [*halves]) if len(table) else {}
     more = {
         task: np.mean([tables.lost(one, "other") - tables.lost(one, "choosing") for one in records])
         for task, records in halves.items()
-        if records
+        if records and task not in out
     }
     more = {task: lost for task, lost in more.items() if np.isfinite(lost)}
     if not more:
@@ -168,9 +170,10 @@ def _of_the_gap(table: pd.DataFrame) -> list[News]:
     bad, random = shares
     if not len(bad):
         return [News(what, "–", "–", f"{CANNOT_TELL}: needs 05_retrain_tickets")]
-    text = f"{100 * bad.mean():.0f} % of the gap"
-    text += f" ({100 * bad.min():.0f} % to {100 * bad.max():.0f} %)" if len(bad) > 1 else ""
+    text = f"{100 * np.median(bad):.0f} % of the gap"
+    span = f"{100 * bad.min():.0f} to {100 * bad.max():.0f} %"
+    text += f" (median of {len(bad)} tasks; {span})" if len(bad) > 1 else ""
     if len(random):
-        text += f"; a random encoder {100 * random.mean():.0f} %"
+        text += f"; a random encoder {100 * np.median(random):.0f} %"
     most = int((bad > 0.5).sum())
     return [News(what, NO_MASKS, text, f"over half of it on {most} of {len(bad)} tasks")]

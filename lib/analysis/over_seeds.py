@@ -18,7 +18,7 @@ import pandas as pd
 
 from lib.analysis import agreement
 from lib.analysis.estimation import TRUTHS, validity
-from lib.analysis.order import over_rows, same_order
+from lib.analysis.order import over_rows, rank_correlation, same_order
 from lib.analysis.survival import stack
 from lib.artefacts.store import Place
 from lib.paper import intervals
@@ -141,6 +141,21 @@ def validity_from_other_rows(of: Studied, estimator: Estimator) -> np.ndarray:
     )
 
 
+def validity_as_it_chooses(of: Studied, estimator: Estimator) -> float:
+    """Correlate the heads' importance, ℓ2-normalised in each layer, with E|Δ|: the mean over seeds.
+
+    Masks are chosen by this order; `validity_over_seeds` asks the raw importance, as removals are.
+    """
+    parts = zip(of.rows(estimator), of.changes, strict=True)
+    return float(np.mean([
+        rank_correlation(
+            normalise(importance(g[of.choosing], of.layers, of.heads, estimator)).heads,
+            np.abs(d).mean(0)[: of.layers * of.heads],
+        )
+        for g, d in parts
+    ]))  # fmt: skip
+
+
 def kappas_of(of: Studied, units: Literal["heads", "MLPs"]) -> dict[str, np.ndarray]:
     """Compute κ over seeds at equal sizes, for each estimator: {name: float [units + 1]}."""
     found = {}
@@ -244,7 +259,7 @@ def answers(of: Studied, reliable: pd.DataFrame, valid: pd.DataFrame) -> pd.Data
     random, lines = at_size(of, "random", half), {}
     for name, (_, formula) in ESTIMATORS.items():
         gain = at_size(of, name, half) - random
-        other = validity_from_other_rows(of, name)[0]
+        other, chooses = validity_from_other_rows(of, name)[0], validity_as_it_chooses(of, name)
         lines[formula] = {
             "reliable: ρ of two halves": f"{reliable[name].iloc[-1]:.2f}",
             "valid: ρ with E Δ": text(*truths.loc[(name, "heads", "net")]),
@@ -252,6 +267,7 @@ def answers(of: Studied, reliable: pd.DataFrame, valid: pd.DataFrame) -> pd.Data
             "from other rows: ρ with E Δ, E|Δ|": "not asked"
             if np.isnan(other).any()
             else f"{other[0]:.2f}, {other[1]:.2f}",
+            "ℓ2-normalised: ρ with E|Δ|": "not asked" if np.isnan(chooses) else f"{chooses:.2f}",
             "useful: score at half": f"{gain.mean():+.2f}, {intervals.text(gain)}",
             "stable: κ at half": text(*kappa_at_half(of, name)),
         }

@@ -223,6 +223,24 @@ def _on_gap(table: pd.DataFrame, task: str, group: str, item: str) -> tuple[floa
     return score, (score - low) / (high - low) if high > low else np.nan
 
 
+def without_choice(table: pd.DataFrame) -> list[str]:
+    """List where good, random and bad are one subnetwork, because it keeps all units or none.
+
+    Returns one sentence for each task, set of seeds, and all or none.
+    """
+    sizes, groups = table[table["item"] == "good (pruned)"], {}
+    for size, kept in ((1.0, "everything"), (0.0, "nothing")):
+        found = sizes[sizes["size"] == size].sort_values("seed")
+        for (group, task), part in found.groupby(["group", "task"], sort=False):
+            seeds = ", ".join(map(str, part["seed"]))
+            groups.setdefault((task, seeds, kept), []).append(group)
+    return [
+        f"{task}, seed{'s' * (', ' in seeds)} {seeds}: {kept} is kept ({', '.join(of)}), so good, "
+        "random and bad are the same."
+        for (task, seeds, kept), of in groups.items()
+    ]
+
+
 def held_out(searched: Mapping[str, Sequence[Mapping[str, Mapping[str, float]]]]) -> pd.DataFrame:
     """Tabulate what good subnetworks lose on the half of dev that chose them, and on the other.
 

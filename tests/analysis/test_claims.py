@@ -95,6 +95,7 @@ def by_the_authors():
 
 
 def test_the_authors_masks_judge_claims_about_masks_and_no_others(by_the_authors):
+    assert len(by_the_authors) == 40, "notebook 10 and its boxes speak of forty claims"
     judged = {line.statement.says: line.masks for line in by_the_authors if line.masks.figures}
     kappa = next(one for says, one in judged.items() if "κ" in says)
     assert kappa.verdict == AGREES and "over 8 tasks" in kappa.figures, "WNLI does not count"

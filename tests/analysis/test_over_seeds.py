@@ -41,6 +41,16 @@ def test_reliability_is_a_curve_over_the_number_of_rows(alike):
     assert table["example"].iloc[-1] > 0.9 > table["signed"].iloc[-1]
 
 
+def test_normalising_by_layer_is_another_order_and_is_asked_as_such():
+    layers = np.repeat(np.geomspace(0.1, 3, LAYERS), HEADS)
+    within = np.tile(np.linspace(1, 1.1, HEADS), LAYERS)
+    by_layer = study(seeds_that_agree(np.append(layers * within, np.ones(LAYERS))))
+    found = over_seeds.validity_over_seeds(by_layer, draws=2)
+    raw = found.set_index(["estimator", "units", "truth"])["ρ"]["example", "heads", "moved"]
+    assert raw == pytest.approx(1), "E|Δ| is E|g| here"
+    assert over_seeds.validity_as_it_chooses(by_layer, "example") < 0.6, "layers are as one"
+
+
 def test_validity_has_both_truths_with_intervals(alike):
     table = over_seeds.validity_over_seeds(alike, draws=20).set_index(
         ["estimator", "units", "truth"]
@@ -146,7 +156,7 @@ def test_what_notebook_03_stores_is_gathered(tiny, outputs):
     found = comparisons.differences(of, over_seeds.reasons(of), valid)
     assert list(found) == list("ABCDEFGHIJ") and np.isfinite(list(found.values())).all()
     table = over_seeds.answers(of, over_seeds.reliability_by_rows(of, draws=2), valid)
-    assert len(table) == len(ESTIMATORS) and table.shape[1] == 6
+    assert len(table) == len(ESTIMATORS) and table.shape[1] == 7
 
 
 def searches(sizes: dict[str, float], lost: dict[str, float], noise: float = 0.01) -> pd.DataFrame:

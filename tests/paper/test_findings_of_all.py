@@ -7,7 +7,7 @@ import pytest
 from lib.analysis import agreement, comparisons, overlap
 from lib.data.glue import TASKS as GLUE
 from lib.paper import tables
-from lib.paper.findings import of_all, of_tickets
+from lib.paper.findings import of_all, of_tickets, worded
 
 TASKS = ["SST-2", "MRPC", "QNLI", "RTE"]
 KEPT = {"low": [0.8, 0.7, 0.2], "high": [0.2, 0.5, 0.9]}
@@ -16,6 +16,12 @@ KEPT = {"low": [0.8, 0.7, 0.2], "high": [0.2, 0.5, 0.9]}
 def supers(observed, chance, seeds=3):
     rows = {"seeds": seeds, "super-survivors": observed, "by chance": chance}
     return pd.DataFrame(rows, index=TASKS)
+
+
+def test_no_p_value_is_written_as_0():
+    assert [worded(p) for p in (0.2, 0.00459, 0.0001, 1e-7)] == [
+        "p = 0.2", "p = 0.0046", "p = 0.0001", "p < 0.0001",
+    ]  # fmt: skip
 
 
 def test_survivors_say_where_and_whether_it_is_more_than_chance():
@@ -62,9 +68,9 @@ def test_tickets_tell_the_papers_result_from_its_opposite_and_from_nothing():
     assert "contradicts the paper" in random_loses.so
     a_little = of_tickets.tickets(scores(0.88, 0.83, 0.88), TASKS)
     assert "by more than 5 points on 0" in a_little.so and "contradicts" not in a_little.so
-    assert "reached by good on 0 and by bad on 0 of 4 tasks" in as_paper.so
+    assert "by good s-pruned subnetworks on 0 and by bad ones on 0 of 4 tasks" in as_paper.so
     full = of_tickets.tickets(scores(0.9, 0.9, 0.9), TASKS)
-    assert "reached by good on 4 and by bad on 4 of 4 tasks" in full.so
+    assert "by good s-pruned subnetworks on 4 and by bad ones on 4 of 4 tasks" in full.so
     noisy = of_tickets.tickets(scores(0.8, 0.79, 0.7, noise=0.1), TASKS)
     assert "cannot tell" in noisy.so and "put bad behind good" in noisy.so
     assert len({each.so for each in (as_paper, all_win, random_loses, noisy)}) == 4

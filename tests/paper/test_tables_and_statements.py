@@ -496,3 +496,16 @@ def test_noise_never_agrees_with_a_difference_of_whole_runs(seeds):
             if 0 in (each.low, each.high):
                 decided = 1 - share_of_runs(outcomes, CANNOT_TELL)
                 assert decided <= 0.05 + simulation_error(0.05, runs), each.says
+
+
+def test_a_search_that_keeps_all_or_nothing_leaves_no_choice():
+    good = {"RTE": [0.7, 0.7], "SST-2": [0.9, 0.9]}
+    found = table(**{"s-pruning/good (pruned)": good, "m-pruning/good (pruned)": good})
+    assert tables.without_choice(found) == [], "all sizes are .5"
+    found.loc[(found["task"] == "RTE") & (found["group"] == "s-pruning"), "size"] = 0.0
+    found.loc[(found["task"] == "SST-2") & (found["seed"] == 1), "size"] = 1.0
+    assert tables.without_choice(found) == [
+        "SST-2, seed 1: everything is kept (s-pruning, m-pruning), so good, random and bad are the "
+        "same.",
+        "RTE, seeds 0, 1: nothing is kept (s-pruning), so good, random and bad are the same.",
+    ]

@@ -22,7 +22,11 @@ def test_three_runs_get_three_answers():
     four = box([AGREES] * 10, {"RTE": 0.1, "MNLI": 0.2, "QNLI": 0.3, "QQP": 0.4})
     assert "25 % (median of 4 tasks; 10 to 40 %) of what" in four.run
     assert "1 of the paper's 10 claims holds, 9 do not" in differs.run
-    assert "on RTE a bad one learns 10 %" in differs.so and "stay open" not in differs.so
+    assert "not all tickets win here" in differs.so and "bad ones do on 0 of 3" in differs.so
+    assert "less than the paper's on 3 of 3" in differs.so and "stay open" not in differs.so
+    assert "ones do on 3 of 3 tasks, the paper's own on 1 of 3" in agrees.so
+    assert "less than the paper's on 0 of 3" in agrees.so
+    assert "bad ones learn 60 % (RTE), 92 % (MNLI), 63 % (QNLI) of" in differs.paper
     assert "no subnetwork has been trained again" in nothing.so and "Most claims" in nothing.so
     assert len({agrees.so, differs.so, nothing.so}) == 3
 
@@ -32,5 +36,5 @@ def test_one_task_is_called_one_task():
     assert "60 % (RTE), 95 % (MNLI)" in two.run
     found = box([AGREES + " on this task"] * 10, {"RTE": 0.6})
     assert "10 of the paper's" in found.run and "on the one task that is there" in found.run
-    assert "on this task, but bad ones still learn most: on RTE" in found.so
+    assert "not all tickets win on this task" in found.so and "on 0 of 1 task" in found.so
     assert "bear out 1, contradict 1 and leave 0 open" in found.paper

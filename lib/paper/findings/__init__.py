@@ -7,7 +7,7 @@ different things.
     of_one        notebooks 01, 02, 03 and 05: one task, one seed
     of_all        notebooks 04 and 07 to 09: all tasks and seeds
     of_tickets    notebook 06: are all tickets winning?
-    of_the_paper  notebook 10: all claims of the paper
+    of_the_paper  notebook 10: forty claims of the paper
 """
 
 from typing import NamedTuple
@@ -19,3 +19,8 @@ class Finding(NamedTuple):
     run: str
     paper: str
     so: str
+
+
+def worded(p: float) -> str:
+    """Write a p-value into a sentence: "p = 0.0046", or "p < 0.0001"."""
+    return "p < 0.0001" if p < 1e-4 else f"p = {p:.2g}"

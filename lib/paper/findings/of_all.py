@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from lib.paper import intervals, numbers
-from lib.paper.findings import Finding
+from lib.paper.findings import Finding, worded
 
 LEVEL = 0.05  # of p-values, after Holm's correction
 NOTHING = "there is nothing to compare"
@@ -95,11 +95,11 @@ def stability(table: pd.DataFrame) -> Finding:
             paper,
             f"{NOTHING}; it takes at least two seeds.",
         )
-    kappas, ratio = known["κ"], known["shared by two seeds"].sum() / known["by chance"].sum()
+    kappas, ratios = known["κ"], known["shared by two seeds"] / known["by chance"]
     sure, within = (int((known[p] < LEVEL).sum()) for p in ("p (Holm)", "p within layers (Holm)"))
     run = (
-        f"κ of the heads is {_span(kappas)}. Two seeds share {ratio:.2f} times as many heads as "
-        f"random masks of their sizes. This is more than chance on {sure} of "
+        f"κ of the heads is {_span(kappas)}. Two seeds share {_span(ratios)} times as many heads "
+        f"as random masks of their sizes, by task. This is more than chance on {sure} of "
         f"{count_of(len(known), 'task')}, and more than shared layers explain on {within}."
     )
     if sure == 0:
@@ -109,8 +109,9 @@ def stability(table: pd.DataFrame) -> Finding:
     else:
         so = "unstable is not random: seeds share more heads than chance gives on "
         so += f"{sure} of {count_of(len(known), 'task')}"
-    so += f" (κ {_span(kappas)}; 1 would be the same heads, and the paper has {low:.2f} to "
-    so += f"{high:.2f} with its own seeds)"
+    above = int((kappas > high).sum())
+    so += f" (κ {_span(kappas)}; 1 would be the same heads). The paper's seeds have {low:.2f} to "
+    so += f"{high:.2f}; here κ is above that on {above} of {count_of(len(known), 'task')}"
     return Finding(run, paper, f"{so}.")
 
 
@@ -167,7 +168,7 @@ def patterns(correlations: pd.DataFrame, trusted: Mapping[str, float]) -> Findin
         f"{row['low by chance']:+.2f} to {row['high by chance']:+.2f})"
         for kind, row in known.iterrows()
     )
-    run += ". The classifier's F1 is " + " and ".join(
+    run += ". On labelled maps of two small encoders, the classifier's F1 is " + " and ".join(
         f"{value:.2f} ({kind})" for kind, value in trusted.items()
     )
     sure = known[known["p (Holm)"] < LEVEL]
@@ -232,10 +233,7 @@ def overlaps(table: pd.DataFrame, agree: tuple[float, float]) -> Finding:
     if np.isnan(p):
         run += "There are too few tasks or seeds to ask whether tasks form groups."
     else:
-        run += (
-            f"Seeds' rankings of the pairs correlate by {correlation:.2f} "
-            f"(p {'<' if p < 0.001 else '='} {max(p, 0.001):.3f})."
-        )
+        run += f"Seeds' rankings of the pairs correlate by {correlation:.2f} ({worded(p)})."
     by_seeds = int((asked["from"] > 0).sum())
     if sure == 0:
         so = "no pair is shown to share more than chance gives, unlike in the paper"

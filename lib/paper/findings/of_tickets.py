@@ -9,7 +9,7 @@ from statsmodels.stats.multitest import multipletests
 
 from lib.paper import intervals, numbers, tables
 from lib.paper.findings import Finding
-from lib.paper.findings.of_all import names_of
+from lib.paper.findings.of_all import count_of, names_of
 
 ON_A_PAR, LEVEL = 0.05, 0.05  # the margin is as in statements.csv
 FEW = 3  # tasks that a box lists one by one
@@ -26,7 +26,7 @@ def tickets(table: pd.DataFrame, tasks: Sequence[str]) -> Finding:
     out = tables.left_out(table, tasks)
     counted = [task for task in tasks if task not in out]
     table = tables.constants_as_zero(table)
-    theirs = _shares_of_gap(_papers_scores(counted))
+    theirs = papers_shares(counted)
     paper = (
         f"they recover {_listed(theirs)}: random is mostly on a par with good, "
         "and even bad ones “can be finetuned separately to reach fairly strong performance” (§7)."
@@ -83,7 +83,7 @@ def _about_bad(
         most = "" if len(ends) == 1 else f"most clearly on {clearest}: "
         so = "no, not all tickets win: retrained bad subnetworks score below good ones on "
         so += f"{names_of(loses)}, also after Holm's correction over the tasks "
-        so += f"({most}{lead:.2f} [{low:.2f}, {high:.2f}])"
+        so += f"({most}good − bad = {lead:.2f} [{low:.2f}, {high:.2f}])"
         fallen = [task for task in rest if task in sides["behind"]]
         still_open = [task for task in rest if task not in fallen]
         so += f"; on {names_of(fallen)} it does not survive the correction" if fallen else ""
@@ -102,15 +102,18 @@ def _about_the_criterion(table: pd.DataFrame, tasks: Sequence[str]) -> str:
     """On how many tasks a kind's mean reaches the paper's line: full model less one deviation."""
     lines = {task: _retrained(table, "full model", task) for task in tasks}
     reach = {
-        kind: sum(
-            _retrained(table, kind, task).mean() >= full.mean() - full.std(ddof=1)
+        (group, kind): sum(
+            _retrained(table, kind, task, group).mean() >= full.mean() - full.std(ddof=1)
             for task, full in lines.items()
         )
+        for group in tables.GROUPS[:2]
         for kind in ("good", "bad")
     }
     return (
         ". By the means, the paper's criterion (full model less one standard deviation) is reached "
-        f"by good on {reach['good']} and by bad on {reach['bad']} of {len(tasks)} tasks"
+        f"by good s-pruned subnetworks on {reach['s-pruning', 'good']} and by bad ones on "
+        f"{reach['s-pruning', 'bad']} of {count_of(len(tasks), 'task')}; of the m-pruned ones, by "
+        f"good on {reach['m-pruning', 'good']} and by bad on {reach['m-pruning', 'bad']}"
     )
 
 
@@ -129,23 +132,23 @@ def _about_random(
     return ""
 
 
-def _retrained(table: pd.DataFrame, kind: str, task: str) -> pd.Series:
+def _retrained(table: pd.DataFrame, kind: str, task: str, group: str = "s-pruning") -> pd.Series:
     if kind in tables.KINDS:
-        return tables.values(table, "s-pruning", f"{kind} (retrained)", task)
+        return tables.values(table, group, f"{kind} (retrained)", task)
     return tables.values(table, "reference", kind, task)
 
 
-def _papers_scores(tasks: Sequence[str]) -> dict[str, dict[str, float]]:
+def papers_shares(tasks: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Compute the share of the gap that the paper's retrained s-pruned subnetworks recover.
+
+    Returns {kind: {task: (score − majority) / (full − majority)}}, where there is a gap.
+    """
     systems = {kind: ("s-pruning", f"{kind} (retrained)") for kind in tables.KINDS}
     systems |= {item: ("reference", item) for item in ("full model", "majority baseline")}
-    return {
+    scores = {
         name: {task: numbers.number(item, task, group)[0] for task in tasks}
         for name, (group, item) in systems.items()
     }
-
-
-def _shares_of_gap(scores: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
-    """Compute {kind: {task: (score − majority) / (full − majority)}}, where there is a gap."""
     full, majority = scores["full model"], scores["majority baseline"]
     return {
         kind: {
