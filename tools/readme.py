@@ -86,7 +86,7 @@ def reference() -> str:
         "majority class": ours.loc["reference", "majority baseline"],
         "full model": ours.loc["reference", "full model"],
         **{name: _with_share(ours, gap, system) for name, system in SYSTEMS.items()},
-        "Fleiss' κ of the good heads": kappa.map("{:.2f}".format),
+        "Fleiss' κ of the good heads": kappa.map("{:.2f}".format).replace("nan", "–"),
     }
     lines = [f"| | {' | '.join(gap.columns)} |", "|" + "---|" * (len(gap.columns) + 1)]
     lines += [f"| {name} | {' | '.join(row[gap.columns])} |" for name, row in rows.items()]
