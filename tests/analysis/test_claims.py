@@ -1,5 +1,7 @@
 """Every claim of the paper, judged by masks: the lines of notebook 10."""
 
+from itertools import combinations
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -196,6 +198,29 @@ def test_the_news_come_out_either_way():
     assert no[3].so == f"{CANNOT_TELL}: needs 03_structured_pruning"
     assert no[4].so == f"{CANNOT_TELL}: needs 05_retrain_tickets"
     assert no[5].so.startswith(CANNOT_TELL)
+
+
+def test_a_task_that_is_not_learned_counts_neither_in_pairs_nor_in_news():
+    tasks = ["RTE", "MRPC", "QNLI", "WNLI"]
+    full = {task: [0.4, 0.5, 0.6] if task == "WNLI" else [0.9, 0.8, 0.85] for task in tasks}
+    known = measures.together(
+        of("full model", full, "reference"),
+        of("majority baseline", dict.fromkeys(tasks, [0.5] * 3), "reference"),
+    )
+    pairs = {f"{a} · {b}": [9.0, 10.0, 11.0] for a, b in combinations(tasks, 2)}
+    shared = (
+        of("shared", pairs, "overlap"),
+        of("by chance", dict.fromkeys(pairs, [5.0] * 3), "overlap"),
+    )
+    run = measures.together(known, *shared)
+    found = {line.statement.left: line.run for line in claims.lines(run.iloc[:0], run, tasks)}
+    assert "of 3 pairs, 3 for" in found["overlap/shared"].figures, "those without WNLI"
+    at_once = {"full, choosing half": 0.9, "good, choosing half": 0.8, "full, other half": 0.9}
+    halves = {
+        task: [{**at_once, "good, other half": 0.1 if task == "WNLI" else 0.79}] for task in tasks
+    }
+    flattered = news.gather({}, {}, known, halves, [], None)[3]
+    assert flattered.run.startswith("+0.010") and "over 3 tasks" in flattered.run
 
 
 def test_the_share_of_the_gap_by_hand():
