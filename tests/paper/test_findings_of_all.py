@@ -127,6 +127,7 @@ def test_stability_tells_agreement_from_chance_and_says_when_it_cannot_be_asked(
     assert "indistinguishable from chance" in other.so
     same = of_all.stability(agreement.table({"RTE": masks("same")}, draws=500))
     assert "(κ 1.00; 1 would be the same heads" in same.so
+    assert "sizes, by task. This" in found.run and "sizes. This" in same.run
     nothing = of_all.stability(agreement.table({"RTE": masks("same", seeds=1)}))
     assert of_all.NOTHING in nothing.so
     assert "0.15 to 0.32" in found.paper

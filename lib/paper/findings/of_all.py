@@ -99,8 +99,9 @@ def stability(table: pd.DataFrame) -> Finding:
     sure, within = (int((known[p] < LEVEL).sum()) for p in ("p (Holm)", "p within layers (Holm)"))
     run = (
         f"κ of the heads is {_span(kappas)}. Two seeds share {_span(ratios)} times as many heads "
-        f"as random masks of their sizes, by task. This is more than chance on {sure} of "
-        f"{count_of(len(known), 'task')}, and more than shared layers explain on {within}."
+        f"as random masks of their sizes{', by task' * (len(known) > 1)}. This is more than chance "
+        f"on {sure} of {count_of(len(known), 'task')}, and more than shared layers explain on "
+        f"{within}."
     )
     if sure == 0:
         so = "another seed keeps other heads: the overlap is indistinguishable from chance"
