@@ -196,3 +196,22 @@ def in_steps(
             mask = drop_lowest(mask, ranked, mask.n_heads - kept, 0)
         found.append((kept, scoring.score_of(mask, stsb_score)))
     return found
+
+
+def beyond_random(scores: pd.DataFrame) -> tuple[dict[str, list[int]], dict[str, list[int]]]:
+    """Find where a ranking scores above all random ones, and where below all of them.
+
+    scores: a row for each ranking, a column for each size; the random ones are "random 1", …
+    Returns ({ranking: sizes}, {ranking: sizes}), without rankings that have no such size; empty if
+    there is no random one.
+    """
+    by_chance = scores.index.str.startswith("random ")
+    drawn, chosen = scores[by_chance], scores[~by_chance]
+    if not len(drawn):
+        return {}, {}
+    beyond = chosen > drawn.max(), chosen < drawn.min()
+    above, below = (
+        {name: list(scores.columns[row]) for name, row in zip(at.index, at.to_numpy(), strict=True)}
+        for at in beyond
+    )
+    return {n: at for n, at in above.items() if at}, {n: at for n, at in below.items() if at}

@@ -4,8 +4,9 @@ masks: bool [seeds, layers, heads], or [seeds, layers] for MLPs: the good masks 
 tasks need the same seeds in the same order.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -110,6 +111,8 @@ def distances(masks: Mapping[str, np.ndarray]) -> np.ndarray:
     If a mask keeps everything or nothing, all agreement is by chance and the distance is 1.
     """
     # [seeds, tasks, units]
+    if not masks:
+        return np.zeros((0, 0, 0))
     kept = np.stack([units_of(of_task) for of_task in masks.values()], axis=1).astype(float)
     share, n = kept.mean(2), kept.shape[2]
     observed = (kept @ kept.swapaxes(1, 2) + (1 - kept) @ (1 - kept).swapaxes(1, 2)) / n
@@ -126,7 +129,7 @@ def distances(masks: Mapping[str, np.ndarray]) -> np.ndarray:
     return apart
 
 
-def seeds_agree(apart: np.ndarray, seed: int = 0, draws: int = 2_000) -> tuple[float, float]:
+def seeds_agree(apart: np.ndarray, seed: int = 0, draws: int = 10_000) -> tuple[float, float]:
     """Test whether the seeds rank the pairs of tasks alike: (correlation, p).
 
     Unless they do, a tree of the tasks may be noise.
@@ -166,6 +169,42 @@ def seeds_agree(apart: np.ndarray, seed: int = 0, draws: int = 2_000) -> tuple[f
         mean_correlation([draw.permutation(tasks) for _ in range(seeds)]) for _ in range(draws)
     ]
     return observed, against_chance(observed, np.array(drawn)).p
+
+
+class OfOneKind(NamedTuple):
+    """Mean κ of two tasks of one kind, and of two kinds; p: how often shuffled kinds do as much."""
+
+    same: float
+    other: float
+    p: float
+
+
+def of_one_kind(
+    apart: np.ndarray, kinds: Sequence[str], seed: int = 0, draws: int = 10_000
+) -> OfOneKind:
+    """Test whether tasks of one kind have more alike masks than tasks of two kinds. One-sided.
+
+    apart: the distances, float [seeds, tasks, tasks]; the mean over seeds is tested
+    kinds: the kind of each task. The test shuffles them: each task keeps its masks and gets the
+        kind of another. So a task that is near to all others, or to none, does not decide.
+    nan if no two tasks are of one kind, or no two of different kinds.
+    """
+    if len(kinds) < 2:
+        return OfOneKind(NAN, NAN, NAN)
+    upper = np.triu_indices(apart.shape[1], 1)
+    kappa, (_, of) = 1 - apart.mean(0)[upper], np.unique(list(kinds), return_inverse=True)
+    same = of[upper[0]] == of[upper[1]]
+    if same.all() or not same.any():
+        return OfOneKind(NAN, NAN, NAN)
+
+    def lead(kind: np.ndarray) -> float:
+        alike = kind[upper[0]] == kind[upper[1]]
+        return float(kappa[alike].mean() - kappa[~alike].mean())
+
+    draw = np.random.default_rng(seed)
+    drawn = np.array([lead(draw.permutation(of)) for _ in range(draws)])
+    p = against_chance(lead(of), drawn).p
+    return OfOneKind(float(kappa[same].mean()), float(kappa[~same].mean()), p)
 
 
 def clusters(apart: np.ndarray) -> np.ndarray:

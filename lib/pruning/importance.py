@@ -166,7 +166,8 @@ def running(gradients: np.ndarray, size: int = AUTHORS_BATCH) -> np.ndarray:
 def signed(gradients: np.ndarray) -> np.ndarray:
     """Compute −E_x g(x): to first order, what removing a unit adds to the loss. It can be negative.
 
-    A gate that goes from 1 to 0 changes x's loss by about −g(x) (Molchanov et al. 2017).
+    A gate that goes from 1 to 0 changes x's loss by about −g(x). (Molchanov et al. 2017 take the
+    absolute value of that.)
     """
     return -gradients.mean(0)
 

@@ -17,14 +17,11 @@ from matplotlib_inline.config import InlineBackend
 from lib.artefacts.publish import in_a_cell
 from lib.artefacts.store import Place
 
-TUNED = (
-    "not BERT-base: a small sentence encoder that was tuned on pairs, "
-    "NLI and Quora questions among them"
-)
+SMALL = "not BERT-base: a small sentence encoder that was tuned on pairs of texts, {} among them"
 CAVEATS = {
     "tiny": "a random encoder on made-up sentences: the numbers mean nothing",
-    "minilm-l6": TUNED,
-    "e5-small": TUNED,
+    "minilm-l6": SMALL.format("NLI and Quora questions"),
+    "e5-small": SMALL.format("NLI and questions with passages that answer them"),
 }
 
 
@@ -99,14 +96,20 @@ def short(so: str) -> Markdown:
 
 
 def rows(results: Mapping[str, Mapping[str, Any]]) -> str:
-    """Describe each task's rows for a caption, naming tasks with the same description together.
+    """Describe each task's rows for a caption: how many of each task, and each source once.
 
     results: {task: the contents of notebook 01's result.json}.
     """
-    tasks: dict[str, list[str]] = {}
+    tasks: dict[str, dict[str, list[str]]] = {}  # {source: {how many rows: tasks}}
     for task, result in results.items():
-        tasks.setdefault(result["about"], []).append(task)
-    return "; ".join(f"{', '.join(names)}: {about}" for about, names in tasks.items())
+        number, _, source = result["about"].partition(", from ")
+        tasks.setdefault(source, {}).setdefault(number, []).append(task)
+    parts = [
+        "; ".join(f"{', '.join(names)}: {number}" for number, names in alike.items())
+        + (f"; from {source}" if source else "")
+        for source, alike in tasks.items()
+    ]
+    return "; ".join(parts)
 
 
 def check(function: Callable, *cases: tuple[tuple, Any], hint: str = "") -> None:

@@ -1,6 +1,7 @@
 """Tests of what estimators predict and are good for, with cases in which the answer is known."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from lib.analysis import estimation
@@ -58,3 +59,12 @@ def test_a_study_takes_only_estimators_that_there_are():
     assert estimation.Study(searches=list(ESTIMATORS)).removal == "last"
     with pytest.raises(ValueError, match="searches"):
         estimation.Study(searches=["runing"])
+
+
+def test_a_ranking_is_beyond_the_random_ones_where_it_beats_or_loses_to_all_of_them():
+    names = ["better", "mixed", "random 1", "random 2", "equal"]
+    at_3, at_6 = [0.9, 0.4, 0.5, 0.6, 0.6], [0.9, 0.9, 0.8, 0.7, 0.7]
+    scores = pd.DataFrame({3: at_3, 6: at_6}, index=names)
+    above, below = estimation.beyond_random(scores)
+    assert above == {"better": [3, 6], "mixed": [6]} and below == {"mixed": [3]}
+    assert estimation.beyond_random(scores.loc[["better", "mixed"]]) == ({}, {})

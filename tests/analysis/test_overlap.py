@@ -136,3 +136,28 @@ def test_the_correlation_of_two_seeds_is_spearmans():
     upper = np.triu_indices(5, 1)
     expected = spearmanr(apart[0][upper], apart[1][upper]).statistic
     assert overlap.seeds_agree(apart, draws=10)[0] == pytest.approx(expected)
+
+
+def test_tasks_of_one_kind_are_told_from_tasks_whose_kind_does_not_matter():
+    draw = np.random.default_rng(0)
+    bases, noise = draw.random((2, 12, 12)), 0.15
+    kinds = ["a", "a", "a", "a", "b", "b", "b", "b"]
+
+    def masks_by(chosen):
+        return {
+            str(n): np.stack([base + draw.normal(0, noise, base.shape) < 0.5 for _ in range(3)])
+            for n, base in enumerate(chosen)
+        }
+
+    by_kind = overlap.distances(masks_by([bases["ab".index(kind)] for kind in kinds]))
+    same, other, p = overlap.of_one_kind(by_kind, kinds)
+    assert same > other + 0.3 and p < 0.05
+    alike = overlap.distances(masks_by([bases[0]] * 8))
+    assert overlap.of_one_kind(alike, kinds).p > 0.05
+    against = overlap.of_one_kind(by_kind, ["a", "b"] * 4)
+    assert against.same < against.other and against.p > 0.5
+    kappa = 1 - by_kind.mean(0)
+    by_hand = [kappa[i, j] for i in range(8) for j in range(i) if kinds[i] == kinds[j]]
+    assert same == pytest.approx(np.mean(by_hand))
+    for one_kind in (["a"] * 8, list("abcdefgh")):
+        assert np.isnan(overlap.of_one_kind(by_kind, one_kind).p)

@@ -24,22 +24,44 @@ def test_no_p_value_is_written_as_0():
     ]  # fmt: skip
 
 
+def thirds(heads, mlps, tasks=TASKS):
+    return {"heads": dict.fromkeys(tasks, heads), "MLPs": dict.fromkeys(tasks, mlps)}
+
+
 def test_survivors_say_where_and_whether_it_is_more_than_chance():
-    low, high = ({t: np.array(KEPT[side]) for t in TASKS} for side in ("low", "high"))
-    early = of_all.survivors(low, high, supers(20, 8.0))
-    late = of_all.survivors(high, {}, supers(7, 8.0))
-    assert "fewest heads on 4 of 4 tasks" in early.run and "20 against 8 (SST-2)" in early.run
-    assert "keeps least on 0 of 4" in early.paper and "keeps least" not in late.paper
-    assert "spares the earlier" in early.so and "seeds agree more" in early.so
-    assert "shows on none of 4 tasks" in late.so and "no more than" in late.so
-    some = supers([20, 20, 7, 7], 8.0)
-    assert "on 2 of 4 tasks" in of_all.survivors({"RTE": np.array(KEPT["low"])}, {}, some).so
+    low, high, middle = (
+        np.array([0.9, 0.8, 0.3]),
+        np.array([0.3, 0.4, 0.9]),
+        np.array([0.2, 0.6, 0.4]),
+    )
+    as_paper = of_all.survivors(thirds(low, middle), thirds(high, low), supers(20, 8.0))
+    against = of_all.survivors(thirds(high, low), {}, supers(7, 8.0))
+    assert "fewest heads on 4 and the most on 0 of 4 tasks" in as_paper.run
+    assert "the most MLPs on 4 of 4" in as_paper.run and "20 against 8 (SST-2)" in as_paper.run
+    assert "fewest heads on 0 and the most on 4" in as_paper.paper and "masks" not in against.paper
+    assert "heads for the earlier and middle layers shows on 4 of 4 tasks" in as_paper.so
+    assert "MLPs for the middle shows on 4 of 4" in as_paper.so and "07 tests" in as_paper.so
+    assert "earlier and middle layers shows on none of 4 tasks" in against.so
+    assert "the middle shows on none of 4" in against.so and "no more than" in against.so
+    some = of_all.survivors(thirds(low, middle, ["RTE"]), {}, supers([20, 20, 7, 7], 8.0))
+    assert "on 2 of 4 tasks" in some.so and "1 of 1 task;" in some.so
+
+
+def test_a_task_that_could_not_come_out_otherwise_is_not_counted():
+    kept, empty = np.array([0.9, 0.8, 0.3]), np.zeros(3)
+    both = {"heads": {"RTE": kept, "WNLI": empty}, "MLPs": {"RTE": empty, "WNLI": empty}}
+    told = of_all.survivors(both, {}, supers([20, 0, 9, 9], [8.0, 0.0, 8.0, 8.0]))
+    assert (
+        "of 1 task" in told.run and "3 of 3 tasks" in told.run and "MLPs" not in told.run + told.so
+    )
+    assert "07 tests it" in told.so
 
 
 def test_survivors_of_one_seed_or_of_full_masks_say_so():
-    one = of_all.survivors({"RTE": np.array(KEPT["low"])}, {}, supers(20, 8.0, seeds=1))
-    assert "one seed" in one.so and "survive every seed" not in one.run
-    full = of_all.survivors({"RTE": np.ones(3)}, {}, supers(20, 20.0))
+    kept = thirds(np.array([0.9, 0.8, 0.3]), np.ones(3), ["RTE"])
+    one = of_all.survivors(kept, {}, supers(20, 8.0, seeds=1))
+    assert "cannot be asked" in one.so and "survive every seed" not in one.run
+    full = of_all.survivors(thirds(np.ones(3), np.ones(3), ["RTE"]), {}, supers(20, 20.0))
     assert of_all.NOTHING in full.so
 
 
@@ -184,11 +206,11 @@ def test_patterns_tell_a_preference_from_its_opposite_and_from_none():
     assert "no preference" in none.so and "does not show that there is none" in none.so
     assert "contradicts the paper" in more.so and "found no relation" in fewer.so
     assert (
-        "fewer heterogeneous maps" in fewer.so and "F1 is 0.84 (raw) and 0.79 (normed)" in none.run
+        "heterogeneous less often" in fewer.so and "F1 is 0.84 (raw) and 0.79 (normed)" in none.run
     )
     alone = correlation(-0.4, -0.1, 0.1, 0.001).rename({"all tasks": "CoLA"}, level="tasks")
     named = of_all.patterns(pd.concat([correlation(-0.4, -0.1, 0.1, 0.001), alone]), f1)
-    assert "of single tasks, CoLA" in named.so and "of single tasks" not in fewer.so
+    assert "task by task, on CoLA only" in named.so and "task by task" not in fewer.so
     nothing = of_all.patterns(correlation(np.nan, np.nan, np.nan, np.nan), f1)
     assert of_all.NOTHING in nothing.so
     mixed = correlation(0.4, -0.1, 0.1, 0.001)
@@ -196,35 +218,45 @@ def test_patterns_tell_a_preference_from_its_opposite_and_from_none():
     assert "no single answer" in of_all.patterns(mixed, f1).so
 
 
+CLOSER, ALIKE = overlap.OfOneKind(0.4, 0.2, 0.003), overlap.OfOneKind(0.3, 0.3, 0.4)
+UNASKED = overlap.OfOneKind(np.nan, np.nan, np.nan)
+
+
 def test_overlaps_tell_shared_survivors_from_chance():
     draw = np.random.default_rng(0)
     independent = {task: masks("random", draw=draw) for task in TASKS}
-    apart = of_all.overlaps(overlap.table(independent, draws=1000), (0.0, 0.6))
+    apart = of_all.overlaps(overlap.table(independent, draws=1000), (0.0, 0.6), ALIKE, UNASKED)
     assert "unlike in the paper" in apart.so and "noise" in apart.so
+    assert "one kind are closer is not shown" in apart.so and "sentence pairs" not in apart.so
     base = draw.random((12, 12))
     alike = {
         task: np.stack([base + draw.normal(0, 0.1, base.shape) < 0.5 for _ in range(3)])
         for task in TASKS
     }
-    found = of_all.overlaps(overlap.table(alike, draws=1000), (0.8, 0.0005))
+    found = of_all.overlaps(overlap.table(alike, draws=1000), (0.8, 0.0005), CLOSER, ALIKE)
     assert "as the paper says" in found.so and "not one seed's accident" in found.so
+    assert (
+        "of one kind are closer, unlike in the paper; among tasks of sentence pairs that is not"
+        in (found.so)
+    )
+    assert "0.40 for two tasks of one kind and 0.20 for others (p = 0.003)" in found.run
     assert "6 of 6 pairs" in found.run and "also beyond what shared layers" in found.so
     layers = np.zeros((12, 12), bool)
     layers[:6] = True
     noisy = {
         task: np.stack([layers ^ (draw.random((12, 12)) < 0.1) for _ in range(3)]) for task in TASKS
     }
-    by_layer = of_all.overlaps(overlap.table(noisy, draws=1000), (np.nan, np.nan))
+    by_layer = of_all.overlaps(overlap.table(noisy, draws=1000), (np.nan, np.nan), UNASKED, UNASKED)
     assert "layers may explain" in by_layer.so and "too few" in by_layer.run
     one = overlap.table({"RTE": masks("same")})
-    assert of_all.NOTHING in of_all.overlaps(one, (np.nan, np.nan)).so
+    assert of_all.NOTHING in of_all.overlaps(one, (np.nan, np.nan), UNASKED, UNASKED).so
 
 
 def test_a_pair_is_beyond_layers_only_if_it_is_beyond_chance_too():
     over, within = [0.01] * 3 + [0.5], [0.5] * 3 + [0.01]
     columns = {"p": over, "p (Holm)": over, "p within layers (Holm)": within}
     table = pd.DataFrame({**columns, "shared": 20.0, "by chance": 10.0, "from": 1.0})
-    found = of_all.overlaps(table, (np.nan, np.nan))
+    found = of_all.overlaps(table, (np.nan, np.nan), UNASKED, UNASKED)
     assert "which layers may explain" in found.so and "1 of them" not in found.so
 
 

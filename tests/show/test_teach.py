@@ -34,6 +34,13 @@ def test_tasks_with_the_same_description_are_named_together():
     assert teach.rows(results) == "CoLA, MRPC: a folder; RTE: the hub"
 
 
+def test_a_source_of_rows_is_named_once():
+    rows = {"CoLA": "9 rows, from GLUE", "RTE": "5 rows, from GLUE", "QQP": "9 rows, from a wheel"}
+    results = {task: {"about": about} for task, about in rows.items()}
+    told = "CoLA: 9 rows; RTE: 5 rows; from GLUE; QQP: 9 rows; from a wheel"
+    assert teach.rows(results) == told
+
+
 def test_show_source_shows_the_whole_function():
     assert "def super_survivors" in teach.show_source(survival.super_survivors).data
 

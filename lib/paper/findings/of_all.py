@@ -10,6 +10,7 @@ from lib.paper.findings import Finding, worded
 
 LEVEL = 0.05  # of p-values, after Holm's correction
 NOTHING = "there is nothing to compare"
+Thirds = Mapping[str, Mapping[str, np.ndarray]]  # {"heads" or "MLPs": {task: a value a third}}
 # What an estimator can matter for: notebook 07's comparisons of two estimators. The others compare
 # one with chance, or with itself.
 MATTERS_FOR = {
@@ -18,58 +19,80 @@ MATTERS_FOR = {
 }  # fmt: skip
 
 
-def survivors(
-    kept: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray], supers: pd.DataFrame
-) -> Finding:
+def survivors(kept: Thirds, theirs: Thirds, supers: pd.DataFrame) -> Finding:
     """Notebook 04: where the survivors live, and how many survive every seed.
 
-    kept: {task: share of heads kept in the lower, middle and upper third of the layers, float [3]}
+    kept: the share of units kept in the lower, middle and upper third of the layers, float [3]
     theirs: the same of the authors' masks on these tasks; empty if `kept` is of them
     supers: a row for each task; columns seeds, super-survivors, by chance (heads only)
     """
-    paper = "the important heads tend to be in the earlier and middle layers (§4.1)."
+    paper = "the important heads are more in the earlier and middle layers, the important MLPs "
+    paper += "more in the middle (§4.1)."
     if theirs:
-        least = _least_above(theirs)
-        paper += f" In its authors' masks the upper third keeps least on {least} of {len(theirs)}."
+        paper += f" In its authors' masks {'; '.join(_places(theirs).values())}."
     paper += " The number of super-survivors is not compared with chance."
-    shares = {task: part for task, part in kept.items() if 0 < np.nanmean(part) < 1}
-    asked = supers[supers["seeds"] > 1]
-    if not shares:
-        return Finding("no task keeps some heads and prunes others.", paper, f"{NOTHING}.")
-    lowest = _least_above(shares)
-    run = (
-        f"the upper third of the layers keeps the fewest heads on {lowest} of "
-        f"{count_of(len(shares), 'task')}."
+    places = _places(kept)
+    if not places:
+        return Finding("no task keeps some units and prunes others.", paper, f"{NOTHING}.")
+    run = f"{'; '.join(places.values())}."
+    so = "; ".join(
+        f"the paper's preference of {units} for the {where} shows on {_shown(kept[units], units)}"
+        for units, where in (("heads", "earlier and middle layers"), ("MLPs", "middle"))
+        if units in places
     )
-    if len(asked):
-        more = int((asked["super-survivors"] > asked["by chance"]).sum())
-        each = [
-            f"{row['super-survivors']:.0f} against {row['by chance']:.0f} ({task})"
-            for task, row in asked.iterrows()
-        ]
-        run += (
-            f" More heads survive every seed than chance predicts on {more} of "
-            f"{count_of(len(asked), 'task')}: {names_of(each)}."
-        )
-    if lowest > len(shares) / 2:
-        place = "pruning spares the earlier and middle layers here too"
-    else:
-        place = "the paper's preference for earlier and middle layers shows on "
-        place += f"{'none' if lowest == 0 else lowest} of {count_of(len(shares), 'task')}"
+    asked = supers[(supers["seeds"] > 1) & (supers["by chance"] > 0)]  # chance could be surpassed
     if not len(asked):
-        return Finding(run, paper, f"{place}; one seed cannot say what survives every seed.")
+        return Finding(run, paper, f"{so}; what survives every seed cannot be asked here.")
+    more = int((asked["super-survivors"] > asked["by chance"]).sum())
+    each = [
+        f"{row['super-survivors']:.0f} against {row['by chance']:.0f} ({task})"
+        for task, row in asked.iterrows()
+    ]
+    run += (
+        f" More heads survive every seed than chance predicts on {more} of "
+        f"{count_of(len(asked), 'task')}: {names_of(each)}."
+    )
     if more == len(asked):
         agree = "seeds agree more often than independent random masks would; 07 tests it"
     elif more == 0:
         agree = "surviving every seed is no more than what mask sizes give by chance"
     else:
         agree = f"on {more} of {len(asked)} tasks seeds agree more often than random masks would"
-    return Finding(run, paper, f"{place}; {agree}.")
+    return Finding(run, paper, f"{so}; {agree}.")
 
 
-def _least_above(shares: Mapping[str, np.ndarray]) -> int:
-    """On how many tasks the upper third keeps least."""
-    return sum(int(np.argmin(part) == 2) for part in shares.values())
+def _uneven(kept: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    """Of the tasks where one third of the layers keeps more than another."""
+    return [part for part in kept.values() if np.ptp(part) > 0]
+
+
+def _places(kept: Thirds) -> dict[str, str]:
+    """Where the heads, and where the MLPs are, in a clause for each that can be asked."""
+    places = {}
+    if parts := _uneven(kept.get("heads", {})):
+        most = sum(int(part[2] > part[:2].max()) for part in parts)
+        places["heads"] = (
+            f"the upper third of the layers keeps the fewest heads on {_fewest(parts)} "
+        )
+        places["heads"] += f"and the most on {most} of {count_of(len(parts), 'task')}"
+    if parts := _uneven(kept.get("MLPs", {})):
+        places["MLPs"] = f"the middle third keeps the most MLPs on {_middle(parts)} of "
+        places["MLPs"] += count_of(len(parts), "task")
+    return places
+
+
+def _shown(kept: Mapping[str, np.ndarray], units: str) -> str:
+    parts = _uneven(kept)
+    number = _fewest(parts) if units == "heads" else _middle(parts)
+    return f"{number or 'none'} of {count_of(len(parts), 'task')}"
+
+
+def _fewest(parts: Sequence[np.ndarray]) -> int:
+    return sum(int(part[2] < part[:2].min()) for part in parts)
+
+
+def _middle(parts: Sequence[np.ndarray]) -> int:
+    return sum(int(part[1] > max(part[0], part[2])) for part in parts)
 
 
 def _on_most(tasks: Sized) -> str:
@@ -182,14 +205,14 @@ def patterns(correlations: pd.DataFrame, trusted: Mapping[str, float]) -> Findin
         )
     elif more:
         so = (
-            f"survivors have more heterogeneous maps than their layers explain ({names_of(more)} "
-            "maps), which contradicts the paper"
+            "survivors' maps are called heterogeneous more often than their layers explain "
+            f"({names_of(more)} maps), which contradicts the paper"
         )
     elif fewer:
         so = (
-            f"survivors have fewer heterogeneous maps than their layers explain ({names_of(fewer)} "
-            f"maps{_which(correlations, fewer)}). The paper found no relation; neither is a "
-            "preference for such patterns"
+            "survivors' maps are called heterogeneous less often than their layers explain "
+            f"({names_of(fewer)} maps{_which(correlations, fewer)}). The paper found no relation. "
+            "Both speak against a preference for such patterns"
         )
     else:
         so = (
@@ -207,18 +230,26 @@ def _which(correlations: pd.DataFrame, kinds: Sequence[str]) -> str:
     ]
     lower = alone[alone["correlation"] < alone["by layers alone"]]
     names = list(dict.fromkeys(lower.index.get_level_values("tasks")))
-    return f"; of single tasks, {names_of(names)}" if names else ""
+    return f"; task by task, on {names_of(names)} only" if names else ""
 
 
-def overlaps(table: pd.DataFrame, agree: tuple[float, float]) -> Finding:
+def overlaps(
+    table: pd.DataFrame,
+    agree: tuple[float, float],
+    kinds: tuple[float, float, float],
+    pairs: tuple[float, float, float],
+) -> Finding:
     """Notebook 09: do tasks share their survivors?
 
     table: of `lib.analysis.overlap.table`, for heads
     agree: (correlation, p) of `lib.analysis.overlap.seeds_agree`
+    kinds, pairs: (κ of one kind, of others, p) of `lib.analysis.overlap.of_one_kind`, for all
+        tasks, and for those whose rows are pairs of sentences
     """
     paper = (
         "overlaps are “not particularly large, but still more than what we would expect if the "
-        "heads were completely independent” (§5.3), without a test."
+        "heads were completely independent” (§5.3), without a test. They “do not seem to depend on "
+        "the type of the task”."
     )
     asked = table[table["p"].notna()]
     if not len(asked):
@@ -253,6 +284,17 @@ def overlaps(table: pd.DataFrame, agree: tuple[float, float]) -> Finding:
     if not np.isnan(p):
         noise = "is not one seed's accident" if p < LEVEL else "is indistinguishable from noise"
         so += f". Which tasks are close {noise}"
+    same, other, p_kinds = kinds
+    if not np.isnan(p_kinds):
+        run += f" κ is {same:.2f} for two tasks of one kind and {other:.2f} for others "
+        run += f"({worded(p_kinds)})."
+        if p_kinds < LEVEL:
+            so += ". Tasks of one kind are closer, unlike in the paper"
+            if not np.isnan(p_pairs := pairs[2]):
+                shown = "they are, too" if p_pairs < LEVEL else "that is not shown"
+                so += f"; among tasks of sentence pairs {shown} ({worded(p_pairs)})"
+        else:
+            so += ". That tasks of one kind are closer is not shown, as in the paper"
     return Finding(run, paper, f"{so}.")
 
 

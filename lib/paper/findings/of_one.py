@@ -86,22 +86,26 @@ def magnitude(
     interval: Sequence[float],
     majority: float,
     random: Sequence[float],
+    left: Mapping[str, np.ndarray],
 ) -> Finding:
     """Notebook 02: how many weights can go, and does it matter which?
 
     size: the share of the weights that the good subnetwork keeps, 0 to 1
     random: the scores of random masks of that size
+    left: {"a head" or "an MLP": the share of its weights that each keeps}
     """
     run = f"{_percent(1 - size)} of the weights can go: the good subnetwork scores {_of(score)}, "
-    run += f"the full model {_of(full)}. {_of_random(random)}"
+    ends = [f"{_from_to(part.min(), part.max())} of {each}" for each, part in left.items()]
+    run += f"the full model {_of(full)}. {_of_random(random)} What is left is {_and(ends)}."
     if size == 1:
         run = f"no weight can go: the first round falls under the floor (full model {_of(full)})."
     published = _paper("good (pruned)", task, "m-pruning")
     published_random = _paper("random (pruned)", task, "m-pruning")
+    by_text, by_figure = _lost_on_qnli()
     paper = (
         f"the good subnetwork of BERT-base scores {_of(published)} on {task}, random ones of its "
-        f"size {_of(published_random)}. On QNLI each head and MLP loses {_lost_on_qnli()} of its "
-        "weights."
+        f"size {_of(published_random)}. On QNLI each head and MLP loses {by_text} of its weights, "
+        f"says the text (§4.1); the heads in Figure 7a lose {by_figure}."
     )
     if not _learned(interval, majority):
         return Finding(run, paper, f"{NOT_LEARNED}.")
@@ -119,13 +123,14 @@ def structured(
     interval: Sequence[float],
     majority: float,
     random: Sequence[float],
-    unimportant: float,
+    unimportant: tuple[float, float],
 ) -> Finding:
     """Notebook 03: how many heads and MLPs can go, in which way the most, and does it matter which?
 
     kept: what each mode keeps; the first mode's size is that of the random subnetworks
     units: how many heads and MLPs there are
-    unimportant: the share of heads with less than half of the highest importance
+    unimportant: the share of heads with less than half of the highest importance, as the search
+        normalises it and before that
     """
     first, good = next(iter(kept.items()))
     parts = []
@@ -139,7 +144,8 @@ def structured(
     )
     sizes = published_sizes(task)
     told = [f"{_percent(sizes[mode])} after pruning {MODE_WORDS[mode]}" for mode in kept]
-    paper = f"the authors' masks for {task} keep, of the weights, {_and(told)}."
+    paper = "pruning both together is the most efficient way (§4.1). The masks that its authors "
+    paper += f"published for {task} keep, of the weights, {_and(told)}."
     if not _learned(interval, majority):
         return Finding(run, paper, f"{NOT_LEARNED}.")
     ways = []
@@ -148,14 +154,16 @@ def structured(
         theirs = _smallest({mode: sizes[mode] for mode in kept})
         found = _and([MODE_WORDS[mode] for mode in ours])
         ways = [f"the smallest subnetwork comes from pruning {found}, "]
-        ways += ["as in the paper. "] if ours == theirs else ["unlike in the paper. "]
+        ways += ["as in their masks. " if ours == theirs else "unlike in their masks. "]
     gap = _paper("good (pruned)", task, "s-pruning") - _paper("random (pruned)", task, "s-pruning")
     control = _control(good.score, random, _luck(interval), gap, "units")
     so = "".join(ways) + (_capital(control) if ways else control)
-    if np.isfinite(unimportant):
+    normalised, raw = unimportant
+    if np.isfinite(normalised):
         so += (
-            f". {_percent(unimportant)} of the heads have less than half of the highest importance"
+            f". {_percent(normalised)} of the heads have less than half of the highest importance, "
         )
+        so += f"as the search normalises it (before that, {_percent(raw)})"
     return Finding(run, paper, f"{so}.")
 
 
@@ -200,7 +208,7 @@ def retrained(
     verb = "comes" if len(back) == 1 else "come"
     sentences = [f"{_and(back) if back else 'none'} {verb} back into the full model's interval"]
     if bad - base > luck:
-        learns = "What s-pruning removed learns again: bad recovers "
+        learns = "The bad s-pruned subnetwork learns again: it recovers "
         learns += f"{_percent((bad - base) / (full - base))} of the full model's lead over the "
         learns += "majority class"
         if min(paper_bad - paper_base, paper_lead) > numbers.SCORE_MARGIN:
@@ -210,22 +218,39 @@ def retrained(
         sentences.append(learns)
     else:
         sentences.append("The bad s-pruned subnetwork is not shown to learn anything")
+    not_learned = [
+        f"{kind} by {group} ({_of(score)})"
+        for group in groups
+        for kind, score in zip(kinds, ours[group], strict=True)
+        if (kind, group) != ("bad", "s-pruning") and score - base <= luck
+    ]
+    if not_learned:
+        verb = "is" if len(not_learned) == 1 else "are"
+        sentences.append(f"{_capital(_and(not_learned))} {verb} not shown to learn anything")
     if abs(good - random) <= luck:
-        sentences.append("Good and random differ by no more than the luck of these dev rows")
+        sentences.append("Good and random by s-pruning differ by no more than ±" + _of(luck))
     else:
-        order = "Good beats random" if good > random else "Random beats good"
-        sentences.append(f"{order} by {abs(good - random):.2f}")
+        order = "good beats random" if good > random else "random beats good"
+        sentences.append(f"By s-pruning {order} by {abs(good - random):.2f}")
     known = {name: score for name, score in controls.items() if np.isfinite(score)}
-    close = [f"{name} ({_of(score)})" for name, score in known.items() if bad - score <= luck]
+    close, behind = (
+        [f"{name} ({_of(score)})" for name, score in known.items() if (bad - score <= luck) is near]
+        for near in (True, False)
+    )
     if close:
         sentences.append(
-            f"Bad is not clearly ahead of {_and(close)}, so this run does not show that its "
-            "pre-trained layers help"
+            (f"Bad is ahead of {_and(behind)}, but not" if behind else "Bad is not")
+            + f" clearly ahead of {_and(close)}, so this run does not show that its pre-trained "
+            "layers help"
         )
     elif known:
         best = max(known, key=lambda name: known[name])
         sentences.append(f"Bad is ahead of every control; the best is {best} ({_of(known[best])})")
-    return Finding(run, paper, ". ".join(sentences) + ". One seed cannot settle this: see 06.")
+    sentences.append(
+        f"The yardstick here is ±{_of(luck)}, the luck of the dev rows of one model. The luck of "
+        "drawing a mask and of training it is not in it, so one seed cannot settle this: see 06"
+    )
+    return Finding(run, paper, ". ".join(sentences) + ".")
 
 
 def published_sizes(task: str) -> dict[str, float]:
@@ -274,10 +299,13 @@ def _smallest(sizes: Mapping[str, float]) -> list[str]:
     return [mode for mode in MODE_WORDS if mode in sizes and np.isclose(sizes[mode], least)]
 
 
-def _lost_on_qnli() -> str:
-    item = "share of weights lost by a head or MLP"
-    low, high = (_paper(f"{end} {item}", "QNLI", "m-pruning") for end in ("least", "largest"))
-    return f"{_percent(low)} to {_percent(high)}"
+def _lost_on_qnli() -> tuple[str, str]:
+    """What a head or MLP loses by m-pruning, as the paper's text and as its Figure 7a has it."""
+    item, group = "share of weights lost by a head or MLP", "m-pruning: share of weights left"
+    ends = [_paper(f"{end} {item}", "QNLI", "m-pruning") for end in ("least", "largest")]
+    heads = [each for each in numbers.items("QNLI", group) if each.startswith("head")]
+    lost = sorted(1 - _paper(each, "QNLI", group) for each in heads)
+    return _from_to(*ends), _from_to(lost[0], lost[-1])
 
 
 def _paper(item: str, task: str, group: str | None = None) -> float:
@@ -301,6 +329,10 @@ def _of(score: float) -> str:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.0f} %"
+
+
+def _from_to(low: float, high: float) -> str:
+    return f"{_percent(low)} to {_percent(high)}"
 
 
 def _or_zero(score: float) -> float:
