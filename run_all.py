@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from filelock import FileLock, Timeout
 from rich.console import Console
@@ -69,6 +70,7 @@ CHAIN = {
 # Ctrl-C; what a batch system such as Slurm sends when the time is up
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
+BROUGHT_ALONG = "run.json"  # beside results that the project brings along; `tools.reference`
 FIRST_FIGURE = ROOT / "outputs" / "reference" / "published" / "figures" / "figure_01_MNLI.png"
 
 
@@ -222,6 +224,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
     if options.dry_run:
         show_plan(console, wanted, chosen.name, profile, options)
         return 0
+    if not options.fetch:
+        spare_what_is_brought_along(folder, wanted)
     if origins and (options.fetch or options.force or progress.to_do(wanted, options.verify)):
         with console.status("trying the encoder"):
             check_encoder(profile, origins["encoder"])
@@ -239,6 +243,16 @@ def run(options: argparse.Namespace, console: Console) -> int:
         raise ConfigError(
             f"another run is writing to {folder}; wait for it, or choose another profile"
         ) from None
+
+
+def spare_what_is_brought_along(folder: Path, wanted: Sequence[Job]) -> None:
+    """Refuse to replace results of the reference run, which took many hours, in the checkout."""
+    brought = folder.parent == ROOT / "outputs" and (folder / BROUGHT_ALONG).exists()
+    if brought and any(job.place.task is not None for job in wanted):
+        raise ConfigError(
+            f"{folder} holds results that the project brings along, and this run would replace "
+            f"them; give yours another folder, as with --as my-{folder.name}"
+        )
 
 
 def what_to_run(profile: Profile, console: Console) -> tuple[dict, list[str]]:

@@ -1,6 +1,7 @@
 """Profiles: what a run can vary, read from params/*.yaml and checked before anything runs."""
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -339,12 +340,16 @@ def _merged(values: dict, changes: dict) -> dict:
     return merged
 
 
-def nearest(word, known) -> str:
+def nearest(word, known: Iterable) -> str:
     """The end of a message, "; did you mean 'tasks'?", or nothing if no known word is similar."""
-    word = str(word)[:100]
+    close = _closest(word, known)
+    return f"; did you mean {close!r}?" if close else ""
+
+
+def _closest(word, known: Iterable) -> str | None:
     exact = {str(name).lower(): name for name in known}
-    close = get_close_matches(word.lower(), exact, n=1, cutoff=0.5)
-    return f"; did you mean {exact[close[0]]!r}?" if close else ""
+    close = get_close_matches(str(word)[:100].lower(), exact, n=1, cutoff=0.5)
+    return exact[close[0]] if close else None
 
 
 def _sentence(fault: dict) -> str:
@@ -352,9 +357,15 @@ def _sentence(fault: dict) -> str:
     at = _short(".".join(str(part) for part in fault["loc"]))
     match fault["type"]:
         case "extra_forbidden" | "unexpected_keyword_argument":
-            return f"unknown key {at!r}{nearest(last, _keys(path))}"
+            keys = _keys(path)
+            close = _closest(last, keys)
+            return f"unknown key {at!r}" + (f"; did you mean {keys[close]}?" if close else "")
         case "missing":
             return f"the key {at!r} is missing"
+        case "list_type":
+            written = fault["input"] if isinstance(fault["input"], str) else ""
+            hint = f"; write [{written}]" if written and "," not in written else ""
+            return f"{at} is {shown(fault['input'])}, but must be a list{hint}"
         case "literal_error":
             return f"{at} is {shown(fault['input'])}, but can be {fault['ctx']['expected']}"
         case "value_error":
@@ -365,6 +376,14 @@ def _sentence(fault: dict) -> str:
     return f"{at} is {shown(fault['input'])}, but {rule}{hint}"
 
 
-def _keys(path: list) -> list[str]:
-    inner = CHOICES.get(path[0] if path else "")
-    return list(inner.__dataclass_fields__ if inner else Profile.model_fields)
+def _keys(path: list) -> dict[str, str]:
+    """{key: how to write it} of a section; of a profile with the keys of its sections, too."""
+    sections = {name: list(of.__dataclass_fields__) for name, of in CHOICES.items()}
+    if path:
+        return {key: repr(f"{path[0]}.{key}") for key in sections.get(path[0], ())}
+    known: dict[str, str] = {}
+    for section, keys in sections.items():
+        for key in keys:
+            dotted = repr(f"{section}.{key}")
+            known[key] = f"{known[key]} or {dotted}" if key in known else dotted
+    return known | {key: repr(key) for key in Profile.model_fields}

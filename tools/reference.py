@@ -64,7 +64,7 @@ def results(outputs: str, commit: str) -> None:
         "profile": profiles.load(profiles.PARAMS / f"{PROFILE}.yaml", PROFILE),
         "seeds done": {step: Counter(place.task for place in done[step]) for step in EACH},
     }
-    with atomic(KEPT / "run.json") as temporary:
+    with atomic(KEPT / run_all.BROUGHT_ALONG) as temporary:
         temporary.write_text(as_file(about))
 
 

@@ -61,7 +61,7 @@ def test_the_paper_profile_is_the_published_protocol():
         ("retraining: {estimators: [batch, batch]}", "retraining: 'batch' is listed twice"),
         (
             "structured: {estimater: running}",
-            "unknown key 'structured.estimater'; did you mean 'estimator'?",
+            "unknown key 'structured.estimater'; did you mean 'structured.estimator'?",
         ),
         (
             "structured: {estimator: runing}",
@@ -69,7 +69,7 @@ def test_the_paper_profile_is_the_published_protocol():
         ),
         (
             "finetuning: {learning_rat: 1.0}",
-            "unknown key 'finetuning.learning_rat'; did you mean 'learning_rate'?",
+            "unknown key 'finetuning.learning_rat'; did you mean 'finetuning.learning_rate'?",
         ),
         (
             "finetuning: {precision: float16}",
@@ -229,7 +229,13 @@ def test_settings_change_a_profile_and_its_results_folder(outputs):
     ("settings", "message"),
     [
         (["train_row=5"], "--set: unknown key 'train_row'; did you mean 'train_rows'?"),
-        (["structured.estimater=running"], "'structured.estimater'; did you mean 'estimator'?"),
+        (
+            ["structured.estimater=running"],
+            "'structured.estimater'; did you mean 'structured.estimator'?",
+        ),
+        (["epochs=4"], "unknown key 'epochs'; did you mean 'finetuning.epochs'?"),
+        (["step=0.2"], "did you mean 'magnitude.step' or 'structured.step'?"),
+        (["tasks=RTE"], "tasks is 'RTE', but must be a list; write [RTE]"),
         (["structure.step=0.2"], "unknown key 'structure'; did you mean 'structured'?"),
         (["train_rows=many"], "--set: train_rows is 'many', but must be a valid integer"),
         (["structured.step=2e-1"], "YAML reads 2e-5 as text, write 2.0e-5"),

@@ -53,6 +53,20 @@ def test_a_mistake_is_reported_before_any_notebook_runs(tmp_path):
     assert not list(tmp_path.rglob("*.ipynb"))
 
 
+def test_results_that_the_project_brings_along_are_not_replaced(tmp_path):
+    def job(task):
+        return SimpleNamespace(place=SimpleNamespace(task=task))
+
+    brought = ROOT / "outputs" / "reference"
+    with pytest.raises(profiles.ConfigError, match="another folder, as with --as my-reference"):
+        run_all.spare_what_is_brought_along(brought, [job(None), job("RTE")])
+    run_all.spare_what_is_brought_along(brought, [job(None)])  # a summary reads them
+    run_all.spare_what_is_brought_along(brought.with_name("quick"), [job("RTE")])
+    (tmp_path / "reference").mkdir()
+    (tmp_path / "reference" / run_all.BROUGHT_ALONG).touch()
+    run_all.spare_what_is_brought_along(tmp_path / "reference", [job("RTE")])  # OUTPUTS_DIR
+
+
 def test_a_dry_run_shows_the_plan_and_runs_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path))
     # the probe's result, as if it had run before

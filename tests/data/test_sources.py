@@ -283,6 +283,8 @@ def test_sources_are_tried_in_order_and_give_their_reasons(monkeypatch):
     reasons = r"no source has the encoder bert-9 \(tiny: its only .* is tiny; folder: bert-9 is not"
     with pytest.raises(LookupError, match=reasons):
         sources.encoder("bert-9", ["tiny", "folder"])
+    with pytest.raises(LookupError, match=r"; look_in can also name pip and hub$"):
+        sources.encoder("bert-9", ["tiny", "folder"])
     unknown = "no source 'pipp'; the sources are folder, pip, hub, tiny"
     with pytest.raises(LookupError, match=unknown):
         sources.rows("RTE", ["pipp"])

@@ -102,4 +102,6 @@ def _first(order: Sequence[str], wanted: str, ask: Callable):
             return ask(SOURCES[name])
         except Unavailable as reason:
             reasons.append(f"{name}: {reason}")
-    raise LookupError(f"no source has the {wanted} ({'; '.join(reasons)})")
+    others = [name for name in SOURCES if name not in order and name != "tiny"]
+    hint = f"; look_in can also name {' and '.join(others)}" if others else ""
+    raise LookupError(f"no source has the {wanted} ({'; '.join(reasons)}){hint}")

@@ -26,13 +26,14 @@ def what_we_learned(
     agree, differ = (sum(v.startswith(side) for v in verdicts) for side in (AGREES, DISAGREES))
     where = ", on the one task that is there" if _one_task(verdicts) else ""
     text = (
-        f"{agree} of the paper's {len(run)} claims hold{'s' * (agree == 1)}, {differ} "
-        f"do{'es' * (differ == 1)} not{where}, and {verdicts.count(CANNOT_TELL)} cannot be decided."
+        f"of {len(run)} claims taken from the paper {agree} hold{'s' * (agree == 1)}, "
+        f"{differ} do{'es' * (differ == 1)} not{where}, and {verdicts.count(CANNOT_TELL)} cannot be decided."
     )
     against = [claim for claim, verdict in run if verdict.startswith(DISAGREES)]
     if against:
-        text += f" The run disagrees where the paper says: {'; '.join(against[:3])}"
+        text += f" Those that do not: {'; '.join(against[:3])}"
         text += f"; and {len(against) - 3} more." if len(against) > 3 else "."
+        text += " (Where the paper gives no number, the bound is ours.)"
     if bad:
         text += (
             " Trained again, bad s-pruned subnetworks learn, by the means over seeds, "
