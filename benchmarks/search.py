@@ -1,7 +1,7 @@
 """Time s-pruning: the search for a subnetwork, its importance passes, and compact models.
 
 python -m benchmarks.search           MiniLM, 64 dev rows, one thread; rows from GLUE_DIR or pip
-python -m benchmarks search:whole     searches on whole dev sets: half an hour
+python -m benchmarks search:whole     searches on whole dev sets: most of half an hour
 """
 
 import copy

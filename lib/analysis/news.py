@@ -43,6 +43,7 @@ def gather(
     """
     found = [_over_seeds(*(_kappas(part, draws) for part in (authors, own)))]
     found += [_over_tasks(*(_pairs(part, draws) for part in (authors, own)))]
+    found += [_of_kinds(*(_alike(part, draws) for part in (authors, own)))]
     found += [_of_single_weights(weights), _flattery(halves, table), *_of_the_gap(table)]
     if compared is None:
         needs = f"{CANNOT_TELL}: needs the gradients of 03_structured_pruning in 3 tasks"
@@ -80,6 +81,25 @@ def _pairs(masks: Mapping[str, np.ndarray], draws: int) -> list[tuple[int, int]]
         return []
     table = overlap.table(masks, draws=draws)
     return [_counts(table[name]) for name in ("p (Holm)", "p within layers (Holm)")]
+
+
+def _alike(masks: Mapping[str, np.ndarray], draws: int) -> overlap.OfOneKind | None:
+    if len({len(part) for part in masks.values()}) != 1:
+        return None
+    found = overlap.of_one_kind(masks, draws=draws)
+    return None if np.isnan(found.p) else found
+
+
+def _of_kinds(*alike: overlap.OfOneKind | None) -> News:
+    what = "are tasks of one kind closer than others? (κ of their heads; the paper thinks not)"
+    told = [f"{x.same:.2f} against {x.other:.2f}, {worded(x.p)}" if x else "–" for x in alike]
+    answers = [
+        f"{CANNOT_TELL}: needs tasks of two kinds" if x is None else "yes" if x.p < 0.05
+        else "not shown" for x in alike
+    ]  # fmt: skip
+    named = zip(("the masks", "this run"), answers, strict=True)
+    so = answers[0] if len({*answers}) == 1 else "; ".join(": ".join(pair) for pair in named)
+    return News(what, *told, so)
 
 
 def _over_seeds(masks: list[tuple[int, int]], run: list[tuple[int, int]]) -> News:

@@ -4,7 +4,7 @@ masks: bool [seeds, layers, heads], or [seeds, layers] for MLPs: the good masks 
 tasks need the same seeds in the same order.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from itertools import combinations
 from typing import NamedTuple
 
@@ -22,6 +22,7 @@ from lib.analysis.agreement import (
     shuffled_products,
     units_of,
 )
+from lib.data.glue import KINDS
 from lib.paper import intervals
 
 
@@ -111,8 +112,6 @@ def distances(masks: Mapping[str, np.ndarray]) -> np.ndarray:
     If a mask keeps everything or nothing, all agreement is by chance and the distance is 1.
     """
     # [seeds, tasks, units]
-    if not masks:
-        return np.zeros((0, 0, 0))
     kept = np.stack([units_of(of_task) for of_task in masks.values()], axis=1).astype(float)
     share, n = kept.mean(2), kept.shape[2]
     observed = (kept @ kept.swapaxes(1, 2) + (1 - kept) @ (1 - kept).swapaxes(1, 2)) / n
@@ -180,31 +179,39 @@ class OfOneKind(NamedTuple):
 
 
 def of_one_kind(
-    apart: np.ndarray, kinds: Sequence[str], seed: int = 0, draws: int = 10_000
+    masks: Mapping[str, np.ndarray],
+    kinds: Mapping[str, str] = KINDS,
+    seed: int = 0,
+    draws: int = 10_000,
 ) -> OfOneKind:
     """Test whether tasks of one kind have more alike masks than tasks of two kinds. One-sided.
 
-    apart: the distances, float [seeds, tasks, tasks]; the mean over seeds is tested
-    kinds: the kind of each task. The test shuffles them: each task keeps its masks and gets the
-        kind of another. So a task that is near to all others, or to none, does not decide.
-    nan if no two tasks are of one kind, or no two of different kinds.
+    The test shuffles the kinds: each task keeps its masks and gets the kind of another. So a task
+    that is near to all others, or to none, does not decide.
+    kinds: {task: its kind}
+    Tasks of which some seed keeps all units or none are left out. nan if no two of the others are
+    of one kind, or no two of different kinds.
     """
-    if len(kinds) < 2:
+    units = {task: units_of(of_task) for task, of_task in masks.items()}
+    telling = {t: part for t, part in units.items() if (part.any(1) & ~part.all(1)).all()}
+    if len(telling) < 2:
         return OfOneKind(NAN, NAN, NAN)
-    upper = np.triu_indices(apart.shape[1], 1)
-    kappa, (_, of) = 1 - apart.mean(0)[upper], np.unique(list(kinds), return_inverse=True)
-    same = of[upper[0]] == of[upper[1]]
-    if same.all() or not same.any():
-        return OfOneKind(NAN, NAN, NAN)
+    upper = np.triu_indices(len(telling), 1)
+    kappa = 1 - distances(telling).mean(0)[upper]
+    _, of = np.unique([kinds[task] for task in telling], return_inverse=True)
 
-    def lead(kind: np.ndarray) -> float:
+    def of_shuffled(kind: np.ndarray) -> tuple[float, float]:
         alike = kind[upper[0]] == kind[upper[1]]
-        return float(kappa[alike].mean() - kappa[~alike].mean())
+        if alike.all() or not alike.any():
+            return NAN, NAN
+        return float(kappa[alike].mean()), float(kappa[~alike].mean())
 
+    same, other = of_shuffled(of)
+    if np.isnan(same):
+        return OfOneKind(NAN, NAN, NAN)
     draw = np.random.default_rng(seed)
-    drawn = np.array([lead(draw.permutation(of)) for _ in range(draws)])
-    p = against_chance(lead(of), drawn).p
-    return OfOneKind(float(kappa[same].mean()), float(kappa[~same].mean()), p)
+    drawn = np.array([np.subtract(*of_shuffled(draw.permutation(of))) for _ in range(draws)])
+    return OfOneKind(same, other, against_chance(same - other, drawn).p)
 
 
 def clusters(apart: np.ndarray) -> np.ndarray:

@@ -48,6 +48,13 @@ TASKS = {
     "WNLI": Task(True, ("not_entailment", "entailment"), "accuracy", 635, 71),
 }
 
+# as the authors of GLUE group them (Wang et al. 2019, Table 1)
+KINDS = {
+    **dict.fromkeys(("CoLA", "SST-2"), "single sentences"),
+    **dict.fromkeys(("MRPC", "STS-B", "QQP"), "similarity and paraphrase"),
+    **dict.fromkeys(("MNLI", "QNLI", "RTE", "WNLI"), "inference"),
+}
+
 
 def score(task: str, logits: np.ndarray, labels: np.ndarray, stsb: StsbScore = "pearson") -> float:
     """Score logits [rows, outputs] against labels [rows] with the task's metric; nan if undefined.

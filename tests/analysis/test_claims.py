@@ -9,6 +9,7 @@ import pytest
 from lib.analysis import claims, measures, news
 from lib.analysis.drawn_maps import CLASSES
 from lib.artefacts.store import Place
+from lib.data.glue import KINDS
 from lib.paper import authors, statements, tables
 from lib.paper.authors import AuthorsMasks
 from lib.paper.statements import AGREES, CANNOT_TELL, DISAGREES
@@ -184,20 +185,44 @@ def test_the_news_come_out_either_way():
     lost = {task: [{**halves, "good, other half": 0.7 - n / 100}] for n, task in enumerate(noise)}
     yes = news.gather(alike, alike, empty, lost, [shares], None, draws=200)
     no = news.gather(noise, noise, empty, {}, [{**shares, "two seeds": 0.82}], None, draws=200)
-    assert [one.so for one in yes[:3]] == [
+    assert [one.so for one in yes[:4]] == [
         "yes, and layers alone do not explain it",
         "yes, and layers alone do not explain it",
+        "not shown",
         "yes: nearer to all that their sizes allow than to chance",
     ]
-    assert yes[3].so == "it flatters" and yes[3].run.startswith("+0.160")
-    assert [one.so for one in no[:3]] == [
+    assert yes[4].so == "it flatters" and yes[4].run.startswith("+0.160")
+    assert [one.so for one in no[:4]] == [
         "not shown for most tasks",
         "not shown for most pairs",
+        "not shown",
         "in 0 of 1 tasks",
     ]
-    assert no[3].so == f"{CANNOT_TELL}: needs 03_structured_pruning"
-    assert no[4].so == f"{CANNOT_TELL}: needs 05_retrain_tickets"
-    assert no[5].so.startswith(CANNOT_TELL)
+    assert no[4].so == f"{CANNOT_TELL}: needs 03_structured_pruning"
+    assert no[5].so == f"{CANNOT_TELL}: needs 05_retrain_tickets"
+    assert no[6].so.startswith(CANNOT_TELL)
+
+
+def test_the_kinds_of_tasks_are_news_that_can_come_out_either_way():
+    draw = np.random.default_rng(0)
+    kinds, empty = sorted({*KINDS.values()}), measures.together()
+    bases = {kind: draw.random((6, 12)) for kind in kinds}
+    by_kind = {
+        task: np.stack([bases[kind] + draw.normal(0, 0.1, (6, 12)) < 0.5 for _ in range(3)])
+        for task, kind in KINDS.items()
+    }
+    one = {"RTE": by_kind["RTE"]}
+    told = {
+        name: news.gather(masks, run, empty, {}, [], None, draws=200)[2]
+        for name, masks, run in (
+            ("both", by_kind, by_kind),
+            ("masks", by_kind, one),
+            ("no", {}, {}),
+        )
+    }
+    assert told["both"].so == "yes" and told["both"].masks == told["both"].run
+    assert told["masks"].so == f"the masks: yes; this run: {CANNOT_TELL}: needs tasks of two kinds"
+    assert told["masks"].run == "–" and told["no"].so.startswith(CANNOT_TELL)
 
 
 def test_a_task_that_is_not_learned_counts_neither_in_pairs_nor_in_news():
@@ -219,7 +244,7 @@ def test_a_task_that_is_not_learned_counts_neither_in_pairs_nor_in_news():
     halves = {
         task: [{**at_once, "good, other half": 0.1 if task == "WNLI" else 0.79}] for task in tasks
     }
-    flattered = news.gather({}, {}, known, halves, [], None)[3]
+    flattered = news.gather({}, {}, known, halves, [], None)[4]
     assert flattered.run.startswith("+0.010") and "over 3 tasks" in flattered.run
 
 

@@ -141,23 +141,31 @@ def test_the_correlation_of_two_seeds_is_spearmans():
 def test_tasks_of_one_kind_are_told_from_tasks_whose_kind_does_not_matter():
     draw = np.random.default_rng(0)
     bases, noise = draw.random((2, 12, 12)), 0.15
-    kinds = ["a", "a", "a", "a", "b", "b", "b", "b"]
+    kinds = {task: "aaaabbbb"[n] for n, task in enumerate("stuvwxyz")}
 
     def masks_by(chosen):
         return {
-            str(n): np.stack([base + draw.normal(0, noise, base.shape) < 0.5 for _ in range(3)])
-            for n, base in enumerate(chosen)
+            task: np.stack([base + draw.normal(0, noise, base.shape) < 0.5 for _ in range(3)])
+            for task, base in zip(kinds, chosen, strict=True)
         }
 
-    by_kind = overlap.distances(masks_by([bases["ab".index(kind)] for kind in kinds]))
+    by_kind = masks_by([bases["ab".index(kind)] for kind in kinds.values()])
     same, other, p = overlap.of_one_kind(by_kind, kinds)
     assert same > other + 0.3 and p < 0.05
-    alike = overlap.distances(masks_by([bases[0]] * 8))
-    assert overlap.of_one_kind(alike, kinds).p > 0.05
-    against = overlap.of_one_kind(by_kind, ["a", "b"] * 4)
+    assert overlap.of_one_kind(masks_by([bases[0]] * 8), kinds).p > 0.05
+    against = overlap.of_one_kind(by_kind, {task: "ab"[n % 2] for n, task in enumerate(kinds)})
     assert against.same < against.other and against.p > 0.5
-    kappa = 1 - by_kind.mean(0)
-    by_hand = [kappa[i, j] for i in range(8) for j in range(i) if kinds[i] == kinds[j]]
+    kappa = 1 - overlap.distances(by_kind).mean(0)
+    by_hand = [kappa[i, j] for i in range(8) for j in range(i) if (i < 4) == (j < 4)]
     assert same == pytest.approx(np.mean(by_hand))
-    for one_kind in (["a"] * 8, list("abcdefgh")):
-        assert np.isnan(overlap.of_one_kind(by_kind, one_kind).p)
+    with_an_empty_one = by_kind | {"e": np.zeros((3, 12, 12), bool)}
+    assert overlap.of_one_kind(with_an_empty_one, {**kinds, "e": "a"}) == (same, other, p)
+
+
+def test_kinds_cannot_be_compared_if_there_is_one_or_if_all_differ():
+    draw = np.random.default_rng(0)
+    three = {task: draw.random((2, 4, 4)) < 0.5 for task in ("CoLA", "MRPC", "RTE")}
+    assert np.isnan(overlap.of_one_kind(three)).all()
+    assert np.isnan(overlap.of_one_kind({"MNLI": three["RTE"], "RTE": three["RTE"]})).all()
+    assert np.isnan(overlap.of_one_kind({})).all()
+    assert not np.isnan(overlap.of_one_kind(three | {"QNLI": three["RTE"]})).any()
