@@ -64,6 +64,8 @@ def progress() -> str:
     pruned = [
         task for task, seeds in done[SEARCHED].items() if seeds >= SEEDS and task not in whole
     ]
+    if len(whole) == len(TASKS):
+        return f"*All {len(TASKS)} tasks are whole, with {min(done[LAST].values())} seeds each.*"
     rest = len(TASKS) - len(whole) - len(pruned)
     text = f"*So far it has {_and(whole) or 'no task'} whole"
     text += f"; {_and(pruned)} pruned, but not trained again" if pruned else ""

@@ -17,11 +17,11 @@ from matplotlib_inline.config import InlineBackend
 from lib.artefacts.publish import in_a_cell
 from lib.artefacts.store import Place
 
-SMALL = "not BERT-base: a small sentence encoder that was tuned on pairs of texts, {} among them"
+SMALL = "not BERT-base: a small sentence encoder that was tuned on pairs of texts, among them {}"
 CAVEATS = {
     "tiny": "a random encoder on made-up sentences: the numbers mean nothing",
     "minilm-l6": SMALL.format("NLI and Quora questions"),
-    "e5-small": SMALL.format("NLI and questions with passages that answer them"),
+    "e5-small": SMALL.format("NLI, and questions with passages that answer them"),
 }
 
 

@@ -16,7 +16,7 @@ def test_three_runs_get_three_answers():
     differs = box([DISAGREES] * 9 + [AGREES], {"RTE": 0.1, "MNLI": 0.2, "QNLI": 0.3})
     nothing = box([CANNOT_TELL] * 10, {})
     assert (
-        "of 10 claims taken from the paper 9 hold, 0 do not, and 1 cannot be decided" in agrees.run
+        "9 of 10 claims taken from the paper hold, 0 do not, and 1 cannot be decided" in agrees.run
     )
     assert "nearly all tickets win here" in agrees.so
     assert (
@@ -26,7 +26,7 @@ def test_three_runs_get_three_answers():
     assert "by the means over seeds, 10 % (RTE), 20 % (MNLI), 30 % (QNLI) of what" in differs.run
     four = box([AGREES] * 10, {"RTE": 0.1, "MNLI": 0.2, "QNLI": 0.3, "QQP": 0.4})
     assert "25 % (median of 4 tasks; 10 to 40 %) of what" in four.run
-    assert "of 10 claims taken from the paper 1 holds, 9 do not" in differs.run
+    assert "1 of 10 claims taken from the paper holds, 9 do not" in differs.run
     assert "not all tickets win here" in differs.so and "bad ones do on 0 of 3" in differs.so
     assert "less than the paper's on 3 of 3" in differs.so and "stay open" not in differs.so
     assert "ones do on 3 of 3 tasks, the paper's own on 1 of 3" in agrees.so
@@ -40,6 +40,6 @@ def test_one_task_is_called_one_task():
     two = box([AGREES] * 10, {"RTE": 0.6, "MNLI": 0.95})
     assert "60 % (RTE), 95 % (MNLI)" in two.run
     found = box([AGREES + " on this task"] * 10, {"RTE": 0.6})
-    assert "the paper 10 hold" in found.run and "on the one task that is there" in found.run
+    assert "10 of 10 claims" in found.run and "on the one task that is there" in found.run
     assert "not all tickets win on this task" in found.so and "on 0 of 1 task" in found.so
     assert "bear out 1, contradict 1 and leave 0 open" in found.paper

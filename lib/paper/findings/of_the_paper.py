@@ -26,7 +26,7 @@ def what_we_learned(
     agree, differ = (sum(v.startswith(side) for v in verdicts) for side in (AGREES, DISAGREES))
     where = ", on the one task that is there" if _one_task(verdicts) else ""
     text = (
-        f"of {len(run)} claims taken from the paper {agree} hold{'s' * (agree == 1)}, {differ} "
+        f"{agree} of {len(run)} claims taken from the paper hold{'s' * (agree == 1)}, {differ} "
         f"do{'es' * (differ == 1)} not{where}, and {verdicts.count(CANNOT_TELL)} cannot be decided."
     )
     against = [claim for claim, verdict in run if verdict.startswith(DISAGREES)]
