@@ -266,6 +266,25 @@ def test_float32_equals_itself_and_tf32_is_caught(monkeypatch):
 # --- speed ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("seconds", "cold", "warm", "count"),
+    [(100, 1, 0.1, 64), (20, 1, 0.1, 11), (20, 10, 10, 1), (20, 4, 4, 1), (0, 1, 1, 1)],
+)
+def test_steps_fit_once_cold_and_then_warm(monkeypatch, seconds, cold, warm, count):
+    took = iter([cold, cold * speed.FEW_STEPS, warm * speed.FEW_STEPS])  # of the tries, in turn
+    monkeypatch.setattr(speed, "timed", lambda run: (next(took), run()))
+    tried = []
+    assert speed.steps_that_fit(tried.append, seconds) == count
+    assert tried[0] == 1 and sum(tried) <= max(1, seconds)
+
+
+def test_a_figure_from_a_cold_turn_alone_says_so(bench):
+    lines, _ = speed.finetuning(bench, "CoLA", 0)
+    assert all(line.note.endswith(speed.ONLY_COLD) for line in lines)
+    lines, _ = speed.finetuning(bench, "CoLA", 20)
+    assert not any(speed.ONLY_COLD in line.note for line in lines)
+
+
 def test_operations_are_those_that_torch_counts(bench):
     data = rows.made_up("CoLA", 32)
     recipe = recipes.recipe("tiny", epochs=1, batch_size=32)

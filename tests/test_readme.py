@@ -7,10 +7,13 @@ import numpy as np
 import pandas as pd
 from scipy.stats import ttest_1samp
 
-from lib.analysis import comparisons
+from benchmarks.gpu import hours
+from lib.analysis import comparisons, few_rows
 from lib.artefacts.fingerprint import ROOT
 from lib.data.glue import TASKS
 from lib.paper import intervals, numbers, tables
+from lib.paper.findings.of_tickets import papers_shares
+from lib.tickets.more_rows import BY_THE_RECIPE
 from tools import readme
 
 PAGE = " ".join((ROOT / "README.md").read_text().split())
@@ -190,3 +193,56 @@ def test_what_else_learns_stsb_on_the_same_rows():
     )
     says(f"a bag of words reaches {two(bag)}, and the encoder's first layers, cut to bad's size,")
     says(f"reach {two(first)}.")
+
+
+def interval(values):
+    low, high = intervals.of_mean(values)
+    return f"{two(values.mean())} [{two(low)}, {two(high)}]"
+
+
+def test_what_more_rows_do():
+    trainings = pd.read_csv(TABLES / "more_rows" / "trainings.csv")
+    learned = few_rows.shares(trainings, pd.read_csv(TABLES / "06_all_tickets_win" / "systems.csv"))
+    good, random, bad, few = (
+        f"{100 * learned[name].median():.0f}" for name in ("good", "random", "bad", few_rows.FEW)
+    )
+    says(f"learn a median of {good} %, random ones {random} % and bad ones {bad} %")
+    says(f"On the run's 1,500 rows, bad ones learn {few} % there")
+    theirs = papers_shares([*learned.index])
+    medians = [f"{100 * np.median([*theirs[kind].values()]):.0f}" for kind in reversed(KINDS)]
+    says("they learn {}, {} and {} %".format(*medians))
+    gain, steps = (learned[a] - learned[b] for a, b in few_rows.QUESTIONS.values())
+    says(f"this gain is not decided ({interval(gain)})")
+    enough = learned["more"] >= 5749
+    assert (gain[enough] > 0).all() and (gain[~enough] < 0).all()
+    assert [*learned.index[~enough]] == ["MRPC", "RTE"] and enough.sum() == 6
+    says(f"more rows are {interval(steps)} ahead")
+    says(f"their mean share is {interval(learned['bad'])}")
+    assert intervals.of_mean(learned["bad"])[1] < np.median([*theirs["bad"].values()])
+    usual = trainings.query("task == 'STS-B' and system == 'bad' and rows > 1500")
+    assert (usual["length"] == BY_THE_RECIPE).all() and (usual["rows"] == 5749).all()
+    says(f"with all 5,749 rows they reach {two(usual['score'].mean())}")
+
+
+def test_what_the_gpu_has_measured():
+    found = json.loads((ROOT / "benchmarks" / "gpu" / "h100.json").read_text())["results"]
+    for key, result in found.items():
+        for line in result["lines"]:
+            if line["against"] and not key.startswith(("equality", "steps MRPC", "hours")):
+                assert f"| {line['figure']} |" in PAGE, line["work"]
+    exact = [float(line["figure"].split()[0]) for line in found["equality"]["lines"][:3]]
+    says(f"are {min(exact):.1f} to {max(exact):.1f} times as far from float64 as the CPU's")
+    hours_of_paper = of_paper_without_mrpc(found)
+    says(f"| {hours_of_paper:.0f} one job at a time, ")
+    says(f"{hours_of_paper / found['jobs']['values']['gains']['8']:.0f} with eight (estimated) |")
+    assert found["steps MRPC"]["lines"][0]["figure"] == "1.43 (1.43–1.43)", "one turn, the first"
+
+
+def of_paper_without_mrpc(found):
+    steps = [
+        (one["tokens"], one["seconds"]["mixed"])
+        for key in ("CoLA", "QQP", "SST-2", "RTE")
+        for one in found[f"steps {key}"]["values"]["finetuning"].values()
+    ]
+    speed = hours.speed_of(steps, found["scoring"]["values"]["scored_token"])
+    return hours.seconds_of(hours.works()["paper"], speed) / 3600

@@ -8,6 +8,8 @@ python -m tools.reference results OUTPUTS COMMIT
 python -m tools.reference notebooks OUTPUTS
     What 01, 02, 03 and 05 show there for one task and seed of `reference`: to notebooks/. This
     checkout must have run them.
+python -m tools.reference more_rows CSV
+    What tools.more_rows has trained: to outputs/reference/more_rows, where 06 finds it.
 python -m tools.reference summaries PROFILE
     Pictures, tables and executed summaries of another profile's run in outputs/: to
     outputs/reference/PROFILE.
@@ -19,15 +21,18 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterable
+from io import StringIO
 from pathlib import Path
 
+import pandas as pd
 import papermill
 
 import run_all
 from chain import profiles
 from lib.artefacts import store
 from lib.artefacts.files import atomic
-from lib.artefacts.fingerprint import ROOT, notebook
+from lib.artefacts.fingerprint import ROOT, notebook, of_work
+from lib.tickets.more_rows import STEP, TRAININGS
 
 PROFILE = "reference"
 KEPT = ROOT / "outputs" / PROFILE
@@ -37,8 +42,9 @@ EACH = [step for step in run_all.CHAIN if step not in ONCE]
 
 
 def main(what: str, *arguments: str) -> int:
-    """Do one of the three things; the exit status."""
-    {"results": results, "notebooks": notebooks, "summaries": summaries}[what](*arguments)
+    """Do one of the four things; the exit status."""
+    things = [results, notebooks, more_rows, summaries]
+    {thing.__name__: thing for thing in things}[what](*arguments)
     return 0
 
 
@@ -47,6 +53,8 @@ def results(outputs: str, commit: str) -> None:
     os.environ["OUTPUTS_DIR"] = str(Path(outputs).resolve())
     os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"  # notebooks have no progress bars
     done = {step: store.places(PROFILE, step) for step in EACH}
+    if (KEPT / STEP).exists():  # what 06 reads beside the steps of the chain
+        shutil.copytree(KEPT / STEP, store.outputs() / PROFILE / STEP, dirs_exist_ok=True)
     for step in ONCE:
         target = store.executed_notebook(PROFILE, step)
         target.parent.mkdir(exist_ok=True)
@@ -75,6 +83,14 @@ def notebooks(outputs: str) -> None:
     for step, path in executed.items():
         show_outputs(step, json.loads(path.read_text()))
     copy_notebooks(executed.values(), KEPT / "notebooks")
+
+
+def more_rows(trained: str) -> None:
+    """Keep what was trained on more rows, perhaps on another machine: its lines say on which."""
+    content = Path(trained).read_text()
+    ran = pd.read_csv(StringIO(content))[["device", "torch"]].drop_duplicates()
+    kept = store.Place(PROFILE, STEP, fingerprint=of_work(["lib.tickets.more_rows"], {}))
+    kept.save(TRAININGS, content, trained_on=ran.to_dict("records"))
 
 
 def summaries(profile: str) -> None:

@@ -2,6 +2,8 @@
 
 import copy
 import statistics
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,7 +17,7 @@ from benchmarks.gpu.card import FORWARD, GATES, TRAINING
 from benchmarks.gpu.results import Line
 from benchmarks.gpu.rows import made_up
 from benchmarks.magnitude import ROUNDS, compare_rounds
-from benchmarks.sides import TURNS, Claim, compare, in_turns
+from benchmarks.sides import TURNS, Claim, compare, in_turns, timed
 from chain.probe import mean_seconds
 from lib.model import recipes, train
 from lib.model.batches import Encoded, evaluation_batches
@@ -26,6 +28,8 @@ from lib.pruning.masks import Mask
 
 BATCH = 32  # rows of a training step, in the paper and in its authors' code
 MOST_STEPS = 64  # in one turn
+FEW_STEPS = 4  # to find out how many there is time for
+ONLY_COLD = "; from the first turn alone, in which kernels were still being chosen"
 DEV_ROWS = 408  # MRPC's dev set
 SAME = {"rtol": 1e-2, "atol": 1e-5}  # importance on both sides, as in benchmarks.search
 OWN_RECIPE = ("CoLA", "QQP", "RTE")  # short, middling and long rows
@@ -69,8 +73,8 @@ class Bench:
 
 
 def finetuning_needs(bench: Bench, task: str) -> float:
-    """Predict the seconds of one step on each side."""
-    return sum(seconds_of_a_step(bench, task).values())
+    """Predict the seconds of two steps on each side: one to see how long it takes, and a turn."""
+    return 2 * sum(seconds_of_a_step(bench, task).values())
 
 
 def seconds_of_a_step(bench: Bench, task: str) -> dict[str, float]:
@@ -88,14 +92,19 @@ def finetuning(bench: Bench, task: str, seconds: float) -> tuple[list[Line], dic
     Returns a line for each precision; and {"finetuning": {task: {"tokens" of a step, its "seconds"
     by precision, the one of the recipe last}}}.
     """
-    data = made_up(task, 2 * MOST_STEPS * BATCH)
-    a_turn = seconds / (TURNS + 1)
-    count = int(np.clip(a_turn / finetuning_needs(bench, task), 1, MOST_STEPS))
+    data, end = made_up(task, 2 * MOST_STEPS * BATCH), time.perf_counter() + seconds
+
+    def sides(count: int) -> dict[str, Callable[[], None]]:
+        batches = loops.some_batches(data.lengths, BATCH, count)
+        ours = {name: partial(_fit, train.fit, bench, data, batches, name) for name in bench.peaks}
+        return {**ours, "authors": partial(_fit, authors.fit, bench, data, batches, "float32")}
+
+    count = steps_that_fit(lambda steps: [side() for side in sides(steps).values()], seconds)
     batches = loops.some_batches(data.lengths, BATCH, count)
-    sides = {name: partial(_fit, train.fit, bench, data, batches, name) for name in bench.peaks}
-    sides["authors"] = partial(_fit, authors.fit, bench, data, batches, "float32")
-    turns = [durations for durations, _ in in_turns([*sides.values()], TURNS + 1, seconds)]
-    taken = dict(zip(sides, np.transpose(turns[1:] or turns), strict=True))  # the first one warms
+    left = end - time.perf_counter()
+    turns = [durations for durations, _ in in_turns([*sides(count).values()], TURNS + 1, left)]
+    cold = "" if turns[1:] else ONLY_COLD
+    taken = dict(zip(sides(count), np.transpose(turns[1:] or turns), strict=True))
     tokens = data.lengths[np.concatenate(batches)].sum() / len(batches)
     widths = [int(data.lengths[batch].max()) for batch in batches]
     shares = {
@@ -111,10 +120,25 @@ def finetuning(bench: Bench, task: str, seconds: float) -> tuple[list[Line], dic
         work = f"fine-tuning on {task}, {tokens / BATCH:.1f} tokens a row, {name} precision"
         claim = Claim.of(work, PADDED, list(taken["authors"] / taken[name]))
         rate, share = np.median(count * BATCH / taken[name]), np.median(shares[name])
-        note = f"{rate:,.0f} examples/s, {share:.0%} of the peak ({theirs} of float32's)"
+        note = f"{rate:,.0f} examples/s, {share:.0%} of the peak ({theirs} of float32's){cold}"
         lines.append(Line(work, PADDED, claim.figure, note))
     steps = {name: statistics.median(taken[name]) / count for name in bench.peaks}
     return lines, {"finetuning": {task: {"tokens": float(tokens), "seconds": steps}}}
+
+
+def steps_that_fit(run: Callable[[int], Any], seconds: float) -> int:
+    """Find for how many steps there is time: once cold, then TURNS times warm.
+
+    The first step on a batch of a new width takes up to ten times as long on a GPU, because kernels
+    are chosen for its shapes then. So a turn on all batches has to go before those that count.
+    run(steps): train on so many batches
+    """
+    tried, (cold, _) = 1, timed(lambda: run(1))
+    warm, left = cold, seconds - cold
+    if 2 * FEW_STEPS * cold < left:  # else the device is too slow to try more than one
+        tried, (cold, _), (warm, _) = FEW_STEPS, *(timed(lambda: run(FEW_STEPS)) for _ in range(2))
+        left -= cold + warm
+    return int(np.clip(left / (cold + TURNS * warm) * tried, 1, MOST_STEPS))
 
 
 def _fit(loop, bench: Bench, data: Encoded, batches: list, precision: str) -> None:
@@ -155,8 +179,8 @@ def scoring(bench: Bench, seconds: float) -> tuple[list[Line], dict]:
 
 
 def own_recipe_needs(bench: Bench) -> float:
-    """Predict the seconds of one step at each length, and of scoring."""
-    steps = sum(seconds_of_a_step(bench, task)[bench.best] for task in OWN_RECIPE)
+    """Predict the seconds of three steps at each length, and of scoring."""
+    steps = 3 * sum(seconds_of_a_step(bench, task)[bench.best] for task in OWN_RECIPE)
     return steps + bench.seconds(card.operations(bench.encoder, _widths(bench), 1, FORWARD))
 
 
@@ -169,11 +193,16 @@ def own_recipe(bench: Bench, seconds: float) -> tuple[list[Line], dict]:
     share, steps = seconds / (len(OWN_RECIPE) + 1), []
     for task in OWN_RECIPE:
         data = made_up(task, MOST_STEPS * recipe.batch_size)
-        step = seconds_of_a_step(bench, task)[bench.best] * recipe.batch_size / BATCH
-        count = int(np.clip(share / 4 / step, 1, MOST_STEPS // 2))
-        batches = loops.some_batches(data.lengths, recipe.batch_size, count)
-        fit = partial(loops.fit, train.fit, bench.model, data, recipe, batches)
-        taken = mean_seconds(lambda fit=fit: _finished(fit), share / 2) / count
+
+        def fit(count: int, data: Encoded = data) -> list[list[int]]:
+            batches = loops.some_batches(data.lengths, recipe.batch_size, count)
+            loops.fit(train.fit, bench.model, data, recipe, batches)
+            _finish()
+            return batches
+
+        count = steps_that_fit(fit, share)
+        batches = fit(count)
+        taken = mean_seconds(lambda fit=fit, count=count: fit(count), share / 2) / count
         steps.append([float(data.lengths[np.concatenate(batches)].sum() / count), taken])
     dev = made_up("MRPC", DEV_ROWS)
     scored = mean_seconds(lambda: train.predict(bench.model, dev), share / 2)
@@ -186,8 +215,7 @@ def own_recipe(bench: Bench, seconds: float) -> tuple[list[Line], dict]:
     return [line], values
 
 
-def _finished(fit) -> None:
-    fit()
+def _finish() -> None:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
 

@@ -13,4 +13,5 @@ drawn_maps  synthetic attention maps that train the classifier
 measures    what the paper's claims are about, in one long table
 claims      forty claims of the paper, judged by its authors' masks and by a run
 news        what the paper does not ask
+few_rows    are few training rows the reason why bad subnetworks learn little?
 """

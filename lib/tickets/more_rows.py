@@ -5,30 +5,27 @@ learns little on 1,500 rows may need more rows, or only more steps: with more ro
 more of them. So the bad one is also trained on the old rows for as many steps as the new ones take.
 
 The masks are those of notebook 05, whose search saw models that were tuned on the old rows. Ours;
-the paper trains on all rows only.
-
-Planned before anything was trained. What is compared is the share of what the full model learns
-that bad learns, (bad − majority) / (full − majority), of means over seeds, on tasks whose full
-model beats the majority class on few rows and on more.
-1. More rows: the share on more rows minus the share on few. An interval over tasks that lies above
-   0 makes few rows a part of the reason; one that lies below 0 speaks against it. Only if the
-   share's own interval over tasks holds the paper's .68 could they be all of it.
-2. Rows or steps: bad on more rows minus bad on few rows for as many steps, in the same share (of
-   the full model's lead on more rows). Above 0: the rows; holding 0: it may be the steps.
+the paper trains on all rows only. `lib.analysis.few_rows` says what was planned to be compared.
 """
 
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from lib.artefacts.store import Place
+from lib.artefacts.store import Place, environment
 from lib.data import sources
 from lib.model import recipes
-from lib.model.batches import Encoded, encode
+from lib.model.batches import encode
+from lib.model.classifier import SentenceClassifier
 from lib.pruning import gates
 from lib.pruning.masks import Mask
 from lib.tickets import retrain
 from lib.tickets.finetuned import FineTuned, pretrained
 
+STEP, TRAININGS = "more_rows", "trainings.csv"  # where a run keeps them
 FULL = "full model"
+BY_THE_RECIPE, AS_MANY_STEPS = "the recipe's", "as many steps as more rows take"
 
 
 @dataclass(frozen=True)
@@ -36,77 +33,83 @@ class Training:
     """One training: what is trained, where, and on how much.
 
     system: "full model", or "good", "random" or "bad" for the s-pruned subnetworks
-    rows: training rows at most
-    epochs: None for those of the recipe
+    rows: the number of training rows
+    length: the number of epochs is "the recipe's"; or it gives "as many steps as more rows take"
+    epochs: that number
     """
 
     task: str
     seed: int
     system: str
     rows: int
-    epochs: int | None = None
+    length: str
+    epochs: int
 
 
-def planned(tasks: list[str], seeds: list[int], few: int, rows: dict[str, int]) -> list[Training]:
+def planned(
+    tasks: Sequence[str], seeds: Sequence[int], few: int, rows: Mapping[str, int], epochs: int
+) -> list[Training]:
     """List the trainings, the most important first.
 
     1. the full model and the bad subnetwork on more rows: how much of it does bad learn now?
     2. bad on few rows, for as many steps: is it the rows, or the steps?
-    3. the full model and bad on few rows: does this device give what the reference run has?
+    3. the full model and bad on few rows: does this device give what the run has?
     4. the good and the random subnetwork on more rows
-    few: the training rows that the reference run had
+    few: the training rows that the run had; epochs: those of its recipe
     rows: {task: training rows now}
     """
-    at = [(task, seed) for seed in seeds for task in sorted(tasks, key=rows.__getitem__)[::-1]]
-    epochs = recipes.recipe("e5-small").epochs
-    longer = {task: round(epochs * rows[task] / few) for task in tasks}
+    at = [(task, seed) for seed in seeds for task in sorted(tasks, key=lambda task: -rows[task])]
+    usual = (BY_THE_RECIPE, epochs)
     return [
-        *(Training(*one, system, rows[one[0]]) for one in at for system in (FULL, "bad")),
-        *(Training(*one, "bad", few, longer[one[0]]) for one in at),
-        *(Training(*one, system, few) for one in at for system in (FULL, "bad")),
-        *(Training(*one, system, rows[one[0]]) for one in at for system in ("good", "random")),
+        *(Training(*one, system, rows[one[0]], *usual) for one in at for system in (FULL, "bad")),
+        *(
+            Training(*one, "bad", few, AS_MANY_STEPS, round(epochs * rows[one[0]] / few))
+            for one in at
+        ),
+        *(Training(*one, system, few, *usual) for one in at for system in (FULL, "bad")),
+        *(
+            Training(*one, system, rows[one[0]], *usual)
+            for one in at
+            for system in ("good", "random")
+        ),
     ]
 
 
-def train(one: Training, profile: str) -> retrain.Trained:
-    """Train it as notebooks 01 and 05 do, and score it on the same dev rows.
+def train(one: Training, profile: str) -> dict[str, Any]:
+    """Train it as notebooks 01 and 05 do, in float32, and score it on the run's dev rows.
 
     profile: the run whose masks are trained
-    Raises ValueError if the encoder or the rows are not the ones that the run had.
+    Returns the training, its score, its seconds, and what it ran on.
+    Raises ValueError if the encoder or the rows are not those that the run had.
     """
+    start = time.time()
     source = Place(profile, "01_finetune", one.task, one.seed)
     made = source.load("result.json")
-    start, tokenizer = pretrained(source)
-    recipe = recipes.Recipe(**made["recipe"])
-    recipe = replace(recipe, epochs=one.epochs or recipe.epochs)
-    kept = made["parameters"]["dev_rows"]
-    train_rows, dev = _encoded(
-        one.task, tuple(made["parameters"]["look_in"]), one.rows, kept, tokenizer, made["rows"]
-    )
-    subject = FineTuned(one.task, start, dev, float("nan"), train_rows)
-    return retrain.subnetwork(subject, start, _mask(one, profile, start), recipe, one.seed)
+    model, tokenizer = pretrained(source)
+    # in float32 on every device, so that rows are all that differs between two trainings
+    recipe = replace(recipes.Recipe(**made["recipe"]), epochs=one.epochs, precision="float32")
+    rows = sources.rows(one.task, made["parameters"]["look_in"])
+    if rows.origin != made["rows"]:
+        raise ValueError(
+            f"the rows of {one.task} ({rows.origin}) are not those that the run {profile} had "
+            f"({made['rows']}); set GLUE_DIR to the folder that it had"
+        )
+    rows = rows.capped(one.rows, made["parameters"]["dev_rows"])
+    training, dev = (encode(part, tokenizer, recipe.max_length) for part in (rows.train, rows.dev))
+    subject = FineTuned(one.task, model, dev, float("nan"), training)
+    trained = retrain.subnetwork(subject, model, _mask(one, profile, model), recipe, one.seed)
+    ran = environment()
+    return {
+        **vars(one),
+        "score": trained.score,
+        "seconds": round(time.time() - start, 1),
+        "device": ran["device"],
+        "torch": ran["versions"]["torch"],
+    }
 
 
-def _mask(one: Training, profile: str, start) -> Mask:
+def _mask(one: Training, profile: str, model: SentenceClassifier) -> Mask:
     if one.system == FULL:
-        return Mask.full(*gates.shape(start))
+        return Mask.full(*gates.shape(model))
     drawn, _ = Place(profile, "05_retrain_tickets", one.task, one.seed).load("masks.safetensors")
     return Mask(*(drawn[f"s-pruning_{one.system}_{part}"] for part in ("heads", "mlps")))
-
-
-_CACHE: dict[tuple, tuple[Encoded, Encoded]] = {}
-
-
-def _encoded(task, look_in, count, kept, tokenizer, origin) -> tuple[Encoded, Encoded]:
-    key = task, count
-    if key not in _CACHE:
-        rows = sources.rows(task, look_in)
-        if rows.origin != origin:
-            raise ValueError(
-                f"the rows of {task} ({rows.origin}) are not those of the run ({origin}); "
-                "set GLUE_DIR to the folder that it had"
-            )
-        rows = rows.capped(count, kept)
-        max_length = recipes.recipe("e5-small").max_length
-        _CACHE[key] = tuple(encode(part, tokenizer, max_length) for part in (rows.train, rows.dev))
-    return _CACHE[key]

@@ -107,6 +107,14 @@ def epochs():
     return comparison.epochs(scores, metrics, good, ends)
 
 
+def learned():
+    shares = pd.DataFrame(draw().random((len(TASKS), 5)), index=TASKS)
+    shares.columns = ["bad, few rows", "bad, few rows, as many steps", *style.KINDS]
+    papers = dict.fromkeys(TASKS, 0.7)
+    shares = shares.assign(few=1500, more=10_000)
+    return comparison.learned(shares, *shares.columns[:2], [*style.KINDS], papers)
+
+
 def masks(seeds=5):
     return draw().random((seeds, 12, 12)) < 0.5, draw().random((seeds, 12)) < 0.5
 
@@ -272,7 +280,7 @@ def test_the_text_of_a_heat_map_has_enough_contrast(colours):
 
 
 FIGURES = [
-    score_spread, magnitude, structured, tickets, by_seed, dots, epochs, survivors, shares,
+    score_spread, magnitude, structured, tickets, by_seed, dots, epochs, learned, survivors, shares,
     survival_counts, agreement_by_task, maps, confusion, importance_by_round, correlations,
     patterns, overlaps, excess, tree, reliability, usefulness, validity, reasons, kappa_by_size,
 ]  # fmt: skip

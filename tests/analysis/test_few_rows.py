@@ -1,0 +1,90 @@
+"""Are few rows the reason? Shares by hand, and verdicts that come out both ways."""
+
+import pandas as pd
+import pytest
+
+from lib.analysis import few_rows
+from lib.tickets.more_rows import AS_MANY_STEPS, BY_THE_RECIPE, FULL
+
+TASKS = {"SST-2": 10_000, "QNLI": 8_000, "STS-B": 5_000}
+MAJORITY = {
+    "SST-2": 0.5,
+    "QNLI": 0.5,
+    "STS-B": float("nan"),
+}  # a constant has none
+SEEDS = (1, 2, 3)
+
+
+def systems():
+    lines = []
+    for task, score in MAJORITY.items():
+        for seed in SEEDS:
+            common = {"task": task, "seed": seed, "constant": task == "STS-B"}
+            of = {("reference", "majority baseline"): score, ("reference", FULL): 0.9}
+            of["s-pruning", "bad (retrained)"] = 0.6
+            lines += [{**common, "group": g, "item": i, "score": x} for (g, i), x in of.items()]
+    return pd.DataFrame(lines)
+
+
+def trainings(bad_more=0.7, bad_longer=0.6, full_few=0.9):
+    """Bad has .6 on few rows; scores shift by .001 from seed to seed and .01 from task to task."""
+    lines = []
+    for number, (task, more) in enumerate(TASKS.items()):
+        base = 0.0 if task == "STS-B" else 0.5
+        scores = {
+            (FULL, 1500, BY_THE_RECIPE): full_few,
+            ("bad", 1500, BY_THE_RECIPE): 0.6,
+            ("bad", 1500, AS_MANY_STEPS): bad_longer + 0.012 * number,
+            (FULL, more, BY_THE_RECIPE): 0.9,
+            ("bad", more, BY_THE_RECIPE): bad_more + 0.01 * number,
+            ("random", more, BY_THE_RECIPE): 0.8,
+            ("good", more, BY_THE_RECIPE): 0.9,
+        }
+        for (system, rows, length), score in scores.items():
+            share = (score - 0.5) / 0.4  # of the lead, so that all tasks have the same shares
+            for seed in SEEDS:
+                lines.append(
+                    {"task": task, "seed": seed, "system": system, "rows": rows, "length": length}
+                    | {"epochs": 3, "score": base + (0.9 - base) * share + 0.001 * seed}
+                )
+    return pd.DataFrame(lines)
+
+
+def test_shares_are_of_the_lead_on_as_many_rows():
+    learned = few_rows.shares(trainings(), systems())
+    assert learned.index.tolist() == ["SST-2", "QNLI", "STS-B"], "the most rows come first"
+    assert learned["more"].tolist() == [10_000, 8_000, 5_000] and (learned["few"] == 1500).all()
+    first = learned.loc["SST-2"]
+    assert first[few_rows.FEW] == pytest.approx(0.102 / 0.402)
+    assert first[few_rows.MORE] == pytest.approx(0.202 / 0.402)
+    assert learned.loc["STS-B", "random"] == pytest.approx(0.677 / 0.902), "a constant counts as 0"
+
+
+def test_a_task_whose_full_model_learns_nothing_on_few_rows_is_left_out():
+    few = trainings(full_few=0.5)
+    few.loc[few["task"] == "SST-2", "score"] = trainings()["score"]
+    assert few_rows.shares(few, systems()).index.tolist() == ["SST-2"]
+
+
+@pytest.mark.parametrize(
+    ("bad_more", "bad_longer", "says"),
+    [
+        (0.7, 0.6, ["few rows are a part of the reason", "do not replace more rows"]),
+        (0.55, 0.7, ["few rows are not the reason", "do better than more rows"]),
+        (0.59, 0.59, ["not decided", "not shown to differ"]),
+        (0.76, 0.7, ["holds the paper's"]),
+        (0.6, 0.6, ["does not hold the paper's"]),
+    ],
+)
+def test_each_answer_can_come_out(bad_more, bad_longer, says):
+    learned = few_rows.shares(trainings(bad_more, bad_longer), systems())
+    text = few_rows.so(learned)
+    assert all(one in text for one in says), text
+    answers = few_rows.answers(learned)
+    assert list(answers.index) == [*few_rows.QUESTIONS] and answers["p"].notna().all()
+
+
+def test_what_is_repeated_on_few_rows_is_compared_with_the_run():
+    apart = few_rows.repeated(trainings(full_few=0.8), systems())
+    assert apart.loc["SST-2", "bad"] == pytest.approx(0.002)
+    assert apart.loc["SST-2", FULL] == pytest.approx(-0.098)
