@@ -11,6 +11,7 @@ import argparse
 import csv
 import sys
 import time
+import traceback
 from dataclasses import fields
 from multiprocessing import get_context
 from pathlib import Path
@@ -55,7 +56,12 @@ def left_to_train(profile: str, most: int, to: Path) -> list[Training]:
     rows = {task: min(most, count) for task, count in there.items()}
     lines = to.read_text().splitlines() if to.exists() else []
     done = {tuple(line[name] for name in NAMES) for line in csv.DictReader(lines)}
-    planned = more_rows.planned(TASKS, SEEDS, parameters["train_rows"], rows, epochs)
+    few = parameters["train_rows"]
+    if few is None:
+        raise SystemExit(
+            f"the profile {profile} had all rows (train_rows: null): there are no more"
+        )
+    planned = more_rows.planned(TASKS, SEEDS, few, rows, epochs)
     return [one for one in planned if tuple(map(str, vars(one).values())) not in done]
 
 
@@ -71,11 +77,14 @@ def run(todo: list[Training], profile: str, jobs: int, to: Path, end: float) -> 
     ]
     for process in processes:
         process.start()
-    left = len(todo)
-    while left and time.time() < end and any(process.is_alive() for process in processes):
+    left, working = len(todo), True
+    while left and time.time() < end:
         try:
             trained = done.get(timeout=1)
         except Empty:
+            if not working:
+                break
+            working = any(process.is_alive() for process in processes)  # then look once more
             continue
         add(to, trained)
         left -= 1
@@ -86,17 +95,20 @@ def run(todo: list[Training], profile: str, jobs: int, to: Path, end: float) -> 
 
 
 def work(waiting, done, profile: str) -> None:
-    """In a process: train what comes, until None does."""
+    """In a process: train what comes, until None does; what fails is shown, and left out."""
     import torch
 
     torch.set_num_threads(1)
     for one in iter(waiting.get, None):
-        done.put(more_rows.train(one, profile))
+        try:
+            done.put(more_rows.train(one, profile))
+        except Exception:
+            traceback.print_exc()
 
 
 def add(to: Path, trained: dict) -> None:
     """Add one line to the CSV."""
-    new = not to.exists()
+    new = not to.exists() or not to.stat().st_size
     with to.open("a", newline="") as file:
         writer = csv.DictWriter(file, [*trained])
         if new:

@@ -128,6 +128,12 @@ def distances(masks: Mapping[str, np.ndarray]) -> np.ndarray:
     return apart
 
 
+def telling(masks: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Pick the tasks whose masks tell something: no seed keeps all units, or none."""
+    units = {task: units_of(of_task) for task, of_task in masks.items()}
+    return {t: masks[t] for t, part in units.items() if (part.any(1) & ~part.all(1)).all()}
+
+
 def seeds_agree(apart: np.ndarray, seed: int = 0, draws: int = 10_000) -> tuple[float, float]:
     """Test whether the seeds rank the pairs of tasks alike: (correlation, p).
 
@@ -189,16 +195,15 @@ def of_one_kind(
     The test shuffles the kinds: each task keeps its masks and gets the kind of another. So a task
     that is near to all others, or to none, does not decide.
     kinds: {task: its kind}
-    Tasks of which some seed keeps all units or none are left out. nan if no two of the others are
-    of one kind, or no two of different kinds.
+    Only the tasks of `telling` are asked. nan if no two of them are of one kind, or no two of
+    different kinds.
     """
-    units = {task: units_of(of_task) for task, of_task in masks.items()}
-    telling = {t: part for t, part in units.items() if (part.any(1) & ~part.all(1)).all()}
-    if len(telling) < 2:
+    asked = telling(masks)
+    if len(asked) < 2:
         return OfOneKind(NAN, NAN, NAN)
-    upper = np.triu_indices(len(telling), 1)
-    kappa = 1 - distances(telling).mean(0)[upper]
-    _, of = np.unique([kinds[task] for task in telling], return_inverse=True)
+    upper = np.triu_indices(len(asked), 1)
+    kappa = 1 - distances(asked).mean(0)[upper]
+    _, of = np.unique([kinds[task] for task in asked], return_inverse=True)
 
     def of_shuffled(kind: np.ndarray) -> tuple[float, float]:
         alike = kind[upper[0]] == kind[upper[1]]

@@ -2,7 +2,7 @@
 
 The reference run had 1,500 training rows of a task, the paper all of GLUE's. A subnetwork that
 learns little on 1,500 rows may need more rows, or only more steps: with more rows, an epoch has
-more of them. So the bad one is also trained on the old rows for as many steps as the new ones take.
+more of them. So the bad one is also trained on the old rows for about as many steps.
 
 The masks are those of notebook 05, whose search saw models that were tuned on the old rows. Ours;
 the paper trains on all rows only. `lib.analysis.few_rows` says what was planned to be compared.
@@ -52,12 +52,13 @@ def planned(
     """List the trainings, the most important first.
 
     1. the full model and the bad subnetwork on more rows: how much of it does bad learn now?
-    2. bad on few rows, for as many steps: is it the rows, or the steps?
+    2. bad on few rows, for about as many steps (whole epochs): is it the rows, or the steps?
     3. the full model and bad on few rows: does this device give what the run has?
     4. the good and the random subnetwork on more rows
     few: the training rows that the run had; epochs: those of its recipe
-    rows: {task: training rows now}
+    rows: {task: training rows now}; a task that has no more than few is left out
     """
+    tasks = [task for task in tasks if rows[task] > few]
     at = [(task, seed) for seed in seeds for task in sorted(tasks, key=lambda task: -rows[task])]
     usual = (BY_THE_RECIPE, epochs)
     return [
@@ -86,7 +87,7 @@ def train(one: Training, profile: str) -> dict[str, Any]:
     source = Place(profile, "01_finetune", one.task, one.seed)
     made = source.load("result.json")
     model, tokenizer = pretrained(source)
-    # in float32 on every device, so that rows are all that differs between two trainings
+    # in float32, which is the same on every device; the reference run itself had bf16
     recipe = replace(recipes.Recipe(**made["recipe"]), epochs=one.epochs, precision="float32")
     rows = sources.rows(one.task, made["parameters"]["look_in"])
     if rows.origin != made["rows"]:

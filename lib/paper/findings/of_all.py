@@ -1,6 +1,7 @@
 """The findings of notebooks 04 and 07 to 09, which look at all tasks and seeds."""
 
 from collections.abc import Mapping, Sequence, Sized
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -29,14 +30,15 @@ def survivors(kept: Thirds, theirs: Thirds, supers: pd.DataFrame) -> Finding:
     paper = "the important heads are more in the earlier and middle layers, the important MLPs "
     paper += "more in the middle (§4.1)."
     if theirs:
-        paper += f" In its authors' masks {'; '.join(_places(theirs).values())}."
+        paper += f" In its authors' masks {_clauses(_places(theirs))}."
     paper += " The number of super-survivors is not compared with chance."
     places = _places(kept)
     if not places:
         return Finding("no task keeps some units and prunes others.", paper, f"{NOTHING}.")
-    run = f"{'; '.join(places.values())}."
+    run = f"{_clauses(places)}."
     so = "; ".join(
-        f"the paper's preference of {units} for the {where} shows on {_shown(kept[units], units)}"
+        f"the paper's preference of {units} for the {where} shows on "
+        f"{places[units].shown or 'none'} of {count_of(places[units].asked, 'task')}"
         for units, where in (("heads", "earlier and middle layers"), ("MLPs", "middle"))
         if units in places
     )
@@ -66,33 +68,32 @@ def _uneven(kept: Mapping[str, np.ndarray]) -> list[np.ndarray]:
     return [part for part in kept.values() if np.ptp(part) > 0]
 
 
-def _places(kept: Thirds) -> dict[str, str]:
-    """Where the heads, and where the MLPs are, in a clause for each that can be asked."""
+class _Preferred(NamedTuple):
+    """Where one kind of units is, in a clause; on how many of the tasks asked as the paper says."""
+
+    clause: str
+    shown: int
+    asked: int
+
+
+def _places(kept: Thirds) -> dict[str, _Preferred]:
+    """Where the heads, and where the MLPs are, for each of the two that can be asked."""
     places = {}
     if parts := _uneven(kept.get("heads", {})):
+        fewest = sum(int(part[2] < part[:2].min()) for part in parts)
         most = sum(int(part[2] > part[:2].max()) for part in parts)
-        places["heads"] = (
-            f"the upper third of the layers keeps the fewest heads on {_fewest(parts)} "
-        )
-        places["heads"] += f"and the most on {most} of {count_of(len(parts), 'task')}"
+        clause = f"the upper third of the layers keeps the fewest heads on {fewest} and the most "
+        clause += f"on {most} of {count_of(len(parts), 'task')}"
+        places["heads"] = _Preferred(clause, fewest, len(parts))
     if parts := _uneven(kept.get("MLPs", {})):
-        places["MLPs"] = f"the middle third keeps the most MLPs on {_middle(parts)} of "
-        places["MLPs"] += count_of(len(parts), "task")
+        middle = sum(int(part[1] > max(part[0], part[2])) for part in parts)
+        clause = f"the middle third keeps the most MLPs on {middle} of "
+        places["MLPs"] = _Preferred(clause + count_of(len(parts), "task"), middle, len(parts))
     return places
 
 
-def _shown(kept: Mapping[str, np.ndarray], units: str) -> str:
-    parts = _uneven(kept)
-    number = _fewest(parts) if units == "heads" else _middle(parts)
-    return f"{number or 'none'} of {count_of(len(parts), 'task')}"
-
-
-def _fewest(parts: Sequence[np.ndarray]) -> int:
-    return sum(int(part[2] < part[:2].min()) for part in parts)
-
-
-def _middle(parts: Sequence[np.ndarray]) -> int:
-    return sum(int(part[1] > max(part[0], part[2])) for part in parts)
+def _clauses(places: Mapping[str, _Preferred]) -> str:
+    return "; ".join(one.clause for one in places.values())
 
 
 def _on_most(tasks: Sized) -> str:

@@ -242,13 +242,13 @@ def learned(
 ) -> Figure:
     """Notebook 06: what retrained subnetworks learn on few rows and on more, task by task.
 
-    shares: a row for each task, with the numbers of rows "few" and "more", and a share of what the
-        full model learns in each of the columns `few`, `longer` (bad, on few rows) and `kinds`
+    shares: a row for each task, with the numbers of rows "few" and "more", and in the columns
+        `few`, `longer` (both of bad on few rows) and `kinds` (on more rows) a share of the full
+        model's lead on more rows
     papers: {task: the share of the paper's bad subnetworks}
     """
     figure, axes = plt.subplots(figsize=(WIDTH, 1.1 + 0.32 * len(shares)))
-    y = -np.arange(len(shares))
-    bad = KINDS["bad"]
+    y, bad = -np.arange(len(shares)), KINDS["bad"]
     axes.hlines(y, shares[few], shares["bad"], color=bad["color"], linewidth=1.2, zorder=1)
     hollow: dict[str, Any] = {"facecolor": "white", "edgecolor": bad["color"], "zorder": 3}
     axes.scatter(shares[few], y, marker=bad["marker"], s=34, label=few, **hollow)
@@ -256,15 +256,12 @@ def learned(
     for kind in kinds:
         axes.scatter(shares[kind], y, **KINDS[kind], s=34, label=f"{kind}, more rows", zorder=4)
     theirs = [papers.get(task, np.nan) for task in shares.index]
-    style: dict[str, Any] = {**hollow, "edgecolor": "0.2", "zorder": 2}
-    axes.scatter(
-        theirs, y, marker=PAPERS["marker"], s=24, label="bad in the paper, all rows", **style
-    )
+    style: dict[str, Any] = {**hollow, "edgecolor": "0.2", "zorder": 2, "marker": PAPERS["marker"]}
+    axes.scatter(theirs, y, s=24, label="bad in the paper, all rows", **style)
     rows = zip(shares.index, shares["few"], shares["more"], strict=True)
-    labels = [f"{task}: {few_rows:,} → {more_rows:,} rows" for task, few_rows, more_rows in rows]
-    axes.set_yticks(y, labels)
+    axes.set_yticks(y, [f"{task}: {small:,} → {large:,} rows" for task, small, large in rows])
     axes.axvline(0, color="0.2", linestyle=":", linewidth=1)
     axes.axvline(1, color="0.5", linewidth=0.8)
     axes.xaxis.set_major_formatter(percent)
-    axes.set_xlabel("share of what the full model learns (0 %: the majority class)")
+    axes.set_xlabel("share of what the full model learns on more rows (0 %: the majority class)")
     return legend_below(finish(figure), ncols=3)
