@@ -18,7 +18,7 @@ from pathlib import Path
 from queue import Empty
 
 from lib.artefacts.store import Place
-from lib.data import glue, sources
+from lib.data import glue
 from lib.model import recipes
 from lib.tickets import more_rows
 from lib.tickets.more_rows import Training
@@ -42,25 +42,28 @@ def main() -> int:
     parser.add_argument("--to", type=Path, default=Path("more_rows.csv"), help="the CSV to add to")
     options = parser.parse_args()
     end = time.time() + 60 * options.minutes
-    todo = left_to_train(options.profile, options.rows, options.to)
+    try:
+        todo = left_to_train(options.profile, options.rows, options.to)
+    except (ValueError, OSError, LookupError) as fault:
+        parser.error(str(fault))
     left = run(todo, options.profile, options.jobs, options.to, end)
     print(f"{left} left to train; what is trained is in {options.to}")
     return int(left > 0)
 
 
 def left_to_train(profile: str, most: int, to: Path) -> list[Training]:
-    """List what is not in the CSV yet."""
-    made = Place(profile, "01_finetune", TASKS[0], SEEDS[0]).load("result.json")
-    parameters, epochs = made["parameters"], recipes.Recipe(**made["recipe"]).epochs
-    there = {task: len(sources.rows(task, parameters["look_in"]).train) for task in TASKS}
-    rows = {task: min(most, count) for task, count in there.items()}
+    """List what is not in the CSV yet.
+
+    Raises ValueError if the run had all rows, or other ones than are there now.
+    """
+    of = {task: Place(profile, "01_finetune", task, SEEDS[0]).load("result.json") for task in TASKS}
+    made = of[TASKS[0]]
+    few, epochs = made["parameters"]["train_rows"], recipes.Recipe(**made["recipe"]).epochs
+    if few is None:
+        raise ValueError(f"the run {profile} had all rows (train_rows: null): there are no more")
+    rows = {task: min(most, len(more_rows.rows_of(task, of[task]).train)) for task in TASKS}
     lines = to.read_text().splitlines() if to.exists() else []
     done = {tuple(line[name] for name in NAMES) for line in csv.DictReader(lines)}
-    few = parameters["train_rows"]
-    if few is None:
-        raise SystemExit(
-            f"the profile {profile} had all rows (train_rows: null): there are no more"
-        )
     planned = more_rows.planned(TASKS, SEEDS, few, rows, epochs)
     return [one for one in planned if tuple(map(str, vars(one).values())) not in done]
 

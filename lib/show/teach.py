@@ -90,6 +90,11 @@ def box(run: str, paper: str, so: str) -> Markdown:
     return Markdown(f"> **In this run** {run}\n>\n> **In the paper** {paper}\n>\n> **So** {so}")
 
 
+def answer(text: str) -> Markdown:
+    """Answer one question of a notebook, below the table that it follows from."""
+    return Markdown(f"**So** {text[0].lower()}{text[1:]}")
+
+
 def short(so: str) -> Markdown:
     """Give the first sentence of a box's answer, for a notebook's first screen."""
     return Markdown(f"**In short:** {so.split('. ')[0].removesuffix('.')}.")

@@ -11,7 +11,10 @@ the paper trains on all rows only. `lib.analysis.few_rows` says what was planned
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from io import StringIO
 from typing import Any
+
+import pandas as pd
 
 from lib.artefacts.store import Place, environment
 from lib.data import sources
@@ -76,6 +79,21 @@ def planned(
     ]
 
 
+def rows_of(task: str, made: Mapping[str, Any]) -> sources.Rows:
+    """Get all rows of a task from where notebook 01 had some of them.
+
+    made: its result.json
+    Raises ValueError if they are others now.
+    """
+    rows = sources.rows(task, made["parameters"]["look_in"])
+    if rows.origin != made["rows"]:
+        raise ValueError(
+            f"the rows of {task} ({rows.origin}) are not those that the run had ({made['rows']}); "
+            "set GLUE_DIR to the folder that it had"
+        )
+    return rows
+
+
 def train(one: Training, profile: str) -> dict[str, Any]:
     """Train it as notebooks 01 and 05 do, in float32, and score it on the run's dev rows.
 
@@ -89,13 +107,7 @@ def train(one: Training, profile: str) -> dict[str, Any]:
     model, tokenizer = pretrained(source)
     # in float32, which is the same on every device; the reference run itself had bf16
     recipe = replace(recipes.Recipe(**made["recipe"]), epochs=one.epochs, precision="float32")
-    rows = sources.rows(one.task, made["parameters"]["look_in"])
-    if rows.origin != made["rows"]:
-        raise ValueError(
-            f"the rows of {one.task} ({rows.origin}) are not those that the run {profile} had "
-            f"({made['rows']}); set GLUE_DIR to the folder that it had"
-        )
-    rows = rows.capped(one.rows, made["parameters"]["dev_rows"])
+    rows = rows_of(one.task, made).capped(one.rows, made["parameters"]["dev_rows"])
     training, dev = (encode(part, tokenizer, recipe.max_length) for part in (rows.train, rows.dev))
     subject = FineTuned(one.task, model, dev, float("nan"), training)
     trained = retrain.subnetwork(subject, model, _mask(one, profile, model), recipe, one.seed)
@@ -107,6 +119,12 @@ def train(one: Training, profile: str) -> dict[str, Any]:
         "device": ran["device"],
         "torch": ran["versions"]["torch"],
     }
+
+
+def trained(profile: str) -> pd.DataFrame | None:
+    """Read what was trained for a run, a row for each training; None if nothing was."""
+    place = Place(profile, STEP)
+    return pd.read_csv(StringIO(place.load(TRAININGS))) if place.has(TRAININGS) else None
 
 
 def _mask(one: Training, profile: str, model: SentenceClassifier) -> Mask:

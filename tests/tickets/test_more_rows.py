@@ -75,8 +75,35 @@ def test_a_training_is_of_the_stored_mask_on_as_many_rows(run, monkeypatch):
 def test_other_rows_than_the_runs_are_refused(run):
     place = Place(run, "01_finetune", "SST-2", 1)
     place.save("result.json", {**place.load("result.json"), "rows": "folder elsewhere"})
-    with pytest.raises(ValueError, match="are not those that the run tried had"):
+    with pytest.raises(ValueError, match="are not those that the run had"):
         more_rows.train(Training("SST-2", 1, "bad", 40, BY_THE_RECIPE, 1), run)
+
+
+def test_the_command_says_what_is_wrong_before_it_trains(run, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(command, "TASKS", ["SST-2", "RTE"])
+    monkeypatch.setattr(command, "SEEDS", [1, 2])
+    place = Place(run, "01_finetune", "SST-2", 1)
+    had = place.load("result.json")
+    to = str(tmp_path / "made.csv")
+    for result, says in (
+        ({**had, "rows": "folder elsewhere"}, "set GLUE_DIR"),
+        ({**had, "parameters": {**had["parameters"], "train_rows": None}}, "had all rows"),
+    ):
+        place.save("result.json", result)
+        monkeypatch.setattr("sys.argv", ["more_rows", "--profile", run, "--to", to])
+        with pytest.raises(SystemExit):
+            command.main()
+        assert says in capsys.readouterr().err
+    monkeypatch.setattr("sys.argv", ["more_rows", "--profile", "none", "--to", to])
+    with pytest.raises(SystemExit):
+        command.main()
+    assert "does not exist" in capsys.readouterr().err
+
+
+def test_what_was_trained_is_read_from_the_run(run):
+    assert more_rows.trained(run) is None
+    Place(run, more_rows.STEP).save(more_rows.TRAININGS, "task,rows\nRTE,40\n")
+    assert more_rows.trained(run).to_dict("list") == {"task": ["RTE"], "rows": [40]}
 
 
 def test_the_command_goes_on_where_it_ended(run, tmp_path, monkeypatch):
