@@ -94,17 +94,23 @@ def finetuning(bench: Bench, task: str, seconds: float) -> tuple[list[Line], dic
     """
     data, end = made_up(task, 2 * MOST_STEPS * BATCH), time.perf_counter() + seconds
 
-    def sides(count: int) -> dict[str, Callable[[], None]]:
-        batches = loops.some_batches(data.lengths, BATCH, count)
+    def batches_of(count: int) -> list[list[int]]:
+        return loops.some_batches(data.lengths, BATCH, count)
+
+    def sides_on(batches: list[list[int]]) -> dict[str, Callable[[], None]]:
         ours = {name: partial(_fit, train.fit, bench, data, batches, name) for name in bench.peaks}
         return {**ours, "authors": partial(_fit, authors.fit, bench, data, batches, "float32")}
 
-    count = steps_that_fit(lambda steps: [side() for side in sides(steps).values()], seconds)
-    batches = loops.some_batches(data.lengths, BATCH, count)
-    left = end - time.perf_counter()
-    turns = [durations for durations, _ in in_turns([*sides(count).values()], TURNS + 1, left)]
+    def each_once(count: int) -> None:
+        for side in sides_on(batches_of(count)).values():
+            side()
+
+    count = steps_that_fit(each_once, seconds)
+    batches, left = batches_of(count), end - time.perf_counter()
+    sides = sides_on(batches)
+    turns = [durations for durations, _ in in_turns([*sides.values()], TURNS + 1, left)]
     cold = "" if turns[1:] else ONLY_COLD
-    taken = dict(zip(sides(count), np.transpose(turns[1:] or turns), strict=True))
+    taken = dict(zip(sides, np.transpose(turns[1:] or turns), strict=True))
     tokens = data.lengths[np.concatenate(batches)].sum() / len(batches)
     widths = [int(data.lengths[batch].max()) for batch in batches]
     shares = {
