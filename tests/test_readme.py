@@ -202,19 +202,20 @@ def interval(values):
 
 def test_what_more_rows_do():
     trainings = pd.read_csv(TABLES / "more_rows" / "trainings.csv")
-    learned = few_rows.shares(trainings, pd.read_csv(TABLES / "06_all_tickets_win" / "systems.csv"))
-    good, random, bad, few = map(two, learned[["good", "random", "bad", few_rows.OWN]].mean())
+    systems = pd.read_csv(TABLES / "06_all_tickets_win" / "systems.csv")
+    shares, _ = few_rows.learned(trainings, systems)
+    good, random, bad, few = map(two, shares[["good", "random", "bad", few_rows.OWN]].mean())
     says(f"bad ones learn {bad} of what the full model learns, on the 1,500 rows {few} (means of")
-    gain, steps = (learned[a] - learned[b] for a, b in few_rows.PLANNED.values())
+    gain, steps = (shares[a] - shares[b] for a, b in few_rows.PLANNED.values())
     says(f"The difference, {interval(gain)}, is not decided")
     says(f"they end {interval(steps)} lower")
-    enough = learned["more"] >= 5749
+    enough = shares["more"] >= 5749
     assert (gain[enough] > 0).all() and (gain[~enough] < 0).all()
-    assert [*learned.index[~enough]] == ["MRPC", "RTE"] and enough.sum() == 6
-    theirs = papers_shares([*learned.index])
+    assert [*shares.index[~enough]] == ["MRPC", "RTE"] and enough.sum() == 6
+    theirs = papers_shares([*shares.index])
     means = [two(np.mean([*theirs[kind].values()])) for kind in reversed(KINDS)]
     says(f"good ones learn {good} and random ones {random} (paper: {means[0]} and {means[1]})")
-    behind = pd.Series(theirs["bad"]) - learned["bad"]
+    behind = pd.Series(theirs["bad"]) - shares["bad"]
     says(f"bad ones learn {interval(behind)} less than the paper's {means[2]}")
     stsb = trainings.query("task == 'STS-B' and system == 'bad'").groupby(["rows", "length"])
     scores = stsb["score"].mean().map(two)

@@ -114,14 +114,10 @@ def decisions(differences: pd.DataFrame) -> pd.DataFrame:
     differences: a row for each key of COMPARISONS, a column for each task
     Returns what `over_tasks` does, and what follows: "not decided" if the interval holds 0.
     """
-    ends = [intervals.of_mean(values) for values in differences.to_numpy()]
-    low, high = np.reshape(ends, (-1, 2)).T
-    compared = [COMPARISONS[key] for key in differences.index]
-    follows = np.select(
-        [low > 0, high < 0],
-        [[one.above for one in compared], [one.below for one in compared]],
-        "not decided",
-    )
+    follows = []
+    for key, values in differences.iterrows():
+        one = COMPARISONS[key]
+        follows.append({1: one.above, -1: one.below, 0: "not decided"}[intervals.side(values)])
     labels = [f"{key} {COMPARISONS[key].what}" for key in differences.index]
     judged = over_tasks(differences).assign(so=follows)
     return judged.set_axis(pd.Index(labels, name="comparison"))

@@ -53,34 +53,35 @@ def _leads(trainings: pd.DataFrame, systems: pd.DataFrame, task: str) -> pd.Data
     return scores.sub(majority, axis=0)
 
 
-def left_out(trainings: pd.DataFrame, systems: pd.DataFrame) -> dict[str, str]:
-    """Find the tasks that cannot be asked: {task: why}; arguments as for `shares`."""
-    systems, reasons = tables.constants_as_zero(systems), {}
-    for task in trainings["task"].unique():
-        leads = _leads(trainings, systems, task)
-        whole = leads[[*_NEEDED]].dropna() if {*leads.columns} >= _NEEDED else leads[:0]
-        if not len(whole):
-            reasons[task] = "not all that is needed has been trained"
-        elif not all(tables.learns(whole[size, BY_THE_RECIPE, FULL]) for size in ("few", "more")):
-            reasons[task] = "its full model is not shown to beat the majority class on both"
-    return reasons
+def _why_not(leads: pd.DataFrame) -> str | None:
+    """Say why a task cannot be asked; None if it can."""
+    whole = leads[[*_NEEDED]].dropna() if {*leads.columns} >= _NEEDED else leads[:0]
+    if not len(whole):
+        return "not all that is needed has been trained"
+    if not all(tables.learns(whole[size, BY_THE_RECIPE, FULL]) for size in ("few", "more")):
+        return "its full model is not shown to beat the majority class on both"
+    return None
 
 
-def shares(trainings: pd.DataFrame, systems: pd.DataFrame) -> pd.DataFrame:
+def learned(
+    trainings: pd.DataFrame, systems: pd.DataFrame
+) -> tuple[pd.DataFrame, dict[str, str]]:
     """Compute what each subnetwork learns, as a share of what the full model does.
 
     trainings: what `lib.tickets.more_rows.train` returned, a row for each
     systems: the run's long table (`tables.gather`), for the majority class
-    Returns a row for each task that is not `left_out`, the one with the most rows first. Columns:
-    few and more (numbers of rows); shares of the full model's lead on more rows for FEW, LONGER,
-    MORE and OTHERS; and OWN, the share of the full model's lead on few rows. Means are over the
-    seeds that have both, so nan if a system was not trained.
+    Returns the shares, and the tasks that cannot be asked: {task: why}. The shares have a row for
+    each other task, the one with the most rows first. Columns: few and more (numbers of rows);
+    shares of the full model's lead on more rows for FEW, LONGER, MORE and OTHERS; and OWN, the
+    share of the full model's lead on few rows. Means are over the seeds that have both, so nan if a
+    system was not trained.
     """
-    out, zeroed, found = left_out(trainings, systems), tables.constants_as_zero(systems), {}
+    zeroed, found, out = tables.constants_as_zero(systems), {}, {}
     for task in trainings["task"].unique():
-        if task in out:
-            continue
         leads = _leads(trainings, zeroed, task)
+        if why := _why_not(leads):
+            out[task] = why
+            continue
         rows = trainings.loc[trainings["task"] == task, "rows"]
 
         def share(size: str, system: str, length: str = BY_THE_RECIPE, of: str = "more") -> float:
@@ -97,89 +98,81 @@ def shares(trainings: pd.DataFrame, systems: pd.DataFrame) -> pd.DataFrame:
             OWN: share("few", "bad", of="few"),
         }
     columns = ["few", "more", FEW, LONGER, MORE, *OTHERS, OWN]
-    learned = pd.DataFrame.from_dict(found, orient="index", columns=columns)
-    return learned.sort_values("more", ascending=False, kind="stable")
+    table = pd.DataFrame.from_dict(found, orient="index", columns=columns)
+    return table.sort_values("more", ascending=False, kind="stable"), out
 
 
 def repeated(trainings: pd.DataFrame, systems: pd.DataFrame) -> pd.DataFrame:
     """Compare what was trained again on few rows with the run: does this device give the same?
 
-    trainings, systems: as for `shares`
+    trainings, systems: as for `learned`
     Returns a row for each task, and a column for bad and the full model: the mean over seeds of the
     score, here minus there.
     """
     few = trainings[trainings["rows"] == trainings["rows"].min()]
     usual = few[few["length"] == BY_THE_RECIPE]
-    here = usual.pivot_table("score", ["task", "seed"], "system")
-    items = {"bad": ("s-pruning", "bad (retrained)"), FULL: ("reference", FULL)}
-    there = {
-        name: systems[(systems["group"] == group) & (systems["item"] == item)].set_index(
-            ["task", "seed"]
-        )["score"]
-        for name, (group, item) in items.items()
-    }
-    return (here[[*there]] - pd.DataFrame(there)).dropna().groupby(level="task", sort=False).mean()
+    items, apart = {"bad": ("s-pruning", "bad (retrained)"), FULL: ("reference", FULL)}, {}
+    for task, of_task in usual.groupby("task", sort=False):
+        here = of_task.pivot(index="seed", columns="system", values="score")
+        there = {name: tables.values(systems, *item, task) for name, item in items.items()}
+        apart[task] = (here[[*there]] - pd.DataFrame(there)).dropna().mean()
+    return pd.DataFrame(apart).T.dropna()
 
 
-def planned(learned: pd.DataFrame) -> pd.DataFrame:
+def planned(shares: pd.DataFrame) -> pd.DataFrame:
     """Make the two planned comparisons, with the tasks as the sample; see `over_tasks`.
 
-    learned: of `shares`
+    shares: of `learned`
     """
-    differences = {what: learned[a] - learned[b] for what, (a, b) in PLANNED.items()}
+    differences = {what: shares[a] - shares[b] for what, (a, b) in PLANNED.items()}
     return comparisons.over_tasks(pd.DataFrame(differences).T)
 
 
-def not_planned(learned: pd.DataFrame) -> pd.DataFrame:
+def not_planned(shares: pd.DataFrame) -> pd.DataFrame:
     """Make the comparisons that were added after looking; their p are not corrected.
 
-    learned: of `shares`
+    shares: of `learned`
     """
-    theirs = papers_shares([*learned.index])
+    theirs = papers_shares([*shares.index])
     differences = {
-        f"bad, {what}": learned[one] - learned[FEW]
+        f"bad, {what}": shares[one] - shares[FEW]
         for what, one in (("more rows − few", MORE), ("about as many steps − few", LONGER))
     }
     for kind in ("good", "random", "bad"):
-        differences[f"{kind} − {kind} in the paper"] = learned[kind] - pd.Series(theirs[kind])
-    judged = comparisons.over_tasks(pd.DataFrame(differences).T[learned.index])
+        differences[f"{kind} − {kind} in the paper"] = shares[kind] - pd.Series(theirs[kind])
+    judged = comparisons.over_tasks(pd.DataFrame(differences).T[shares.index])
     return judged.drop(columns="p (Holm)")
 
 
-def so(learned: pd.DataFrame) -> str:
+def so(shares: pd.DataFrame) -> str:
     """Say in words what follows from the planned comparisons.
 
-    learned: of `shares`
+    shares: of `learned`
     """
-    if len(learned) < intervals.LEAST:
-        return f"{len(learned)} of the {intervals.LEAST} tasks that an interval needs are trained."
-    theirs = np.array([*papers_shares([*learned.index])["bad"].values()])
-    gain, steps = (learned[a] - learned[b] for a, b in PLANNED.values())
-    low, high = intervals.of_mean(learned[MORE])
+    if len(shares) < intervals.LEAST:
+        return f"{len(shares)} of the {intervals.LEAST} tasks that an interval needs are trained."
+    theirs = np.array([*papers_shares([*shares.index])["bad"].values()])
+    gain, steps = (shares[a] - shares[b] for a, b in PLANNED.values())
+    low, high = intervals.of_mean(shares[MORE])
     part = {
         1: "Few rows are a part of the reason",
         -1: "That speaks against few rows as the reason",
         0: "Whether few rows are a part of the reason is not decided",
-    }[_side(gain)]
+    }[intervals.side(gain)]
     replaced = {
         1: "do not replace more rows",
         -1: "do better than more rows",
         0: "are not shown to differ from more rows",
-    }[_side(steps)]
-    found, middle, mean = learned[MORE].mean(), np.median(theirs), theirs.mean()
+    }[intervals.side(steps)]
+    found, middle, mean = shares[MORE].mean(), np.median(theirs), theirs.mean()
     return (
         f"On more rows, retrained bad subnetworks learn {found:.2f} of what the full model learns, "
-        f"on few rows {learned[OWN].mean():.2f} (means of {len(learned)} tasks). {part} "
+        f"on few rows {shares[OWN].mean():.2f} (means of {len(shares)} tasks). {part} "
         f"({_mean(gain)}). About as many steps on few rows {replaced} ({_mean(steps)}). The share "
         f"on more rows, {found:.2f} [{low:.2f}, {high:.2f}], "
         f"{'holds' if low <= middle <= high else 'does not hold'} the paper's median of these "
         f"tasks, {middle:.2f} (their mean is {mean:.2f})."
     )
-
-
-def _side(differences: pd.Series) -> int:
-    low, high = intervals.of_mean(differences)
-    return int(low > 0) - int(high < 0)
 
 
 def _mean(differences: pd.Series) -> str:

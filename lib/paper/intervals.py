@@ -28,6 +28,12 @@ def of_mean(values: ArrayLike, n: int | None = None) -> tuple[float, float]:
     return float(known.mean()) - half, float(known.mean()) + half
 
 
+def side(values: ArrayLike) -> int:
+    """Say on which side of 0 the interval `of_mean` lies: 1, -1, or 0 if it holds 0 or is none."""
+    low, high = of_mean(values)
+    return int(low > 0) - int(high < 0)
+
+
 def of_deviation(values: ArrayLike, n: int | None = None) -> tuple[float, float]:
     """Compute the χ² interval of the standard deviation from which values are drawn."""
     known = np.asarray(values, float)

@@ -51,18 +51,19 @@ def trainings(bad_more=0.7, bad_longer=0.6, full_few=0.9):
 
 
 def test_shares_are_of_the_lead_on_as_many_rows():
-    learned = few_rows.shares(trainings(), systems())
-    assert learned.index.tolist() == ["SST-2", "QNLI", "STS-B"], "the most rows come first"
-    assert learned["more"].tolist() == [10_000, 8_000, 5_000] and (learned["few"] == 1500).all()
-    first = learned.loc["SST-2"]
+    shares, _ = few_rows.learned(trainings(), systems())
+    assert shares.index.tolist() == ["SST-2", "QNLI", "STS-B"], "the most rows come first"
+    assert shares["more"].tolist() == [10_000, 8_000, 5_000] and (shares["few"] == 1500).all()
+    first = shares.loc["SST-2"]
     assert first[few_rows.FEW] == pytest.approx(0.102 / 0.402)
     assert first[few_rows.OWN] == pytest.approx(0.102 / 0.402), "the full model is as good there"
     assert first[few_rows.MORE] == pytest.approx(0.202 / 0.402)
-    assert learned.loc["STS-B", "random"] == pytest.approx(0.677 / 0.902), "a constant counts as 0"
+    assert shares.loc["STS-B", "random"] == pytest.approx(0.677 / 0.902), "a constant counts as 0"
 
 
 def test_two_yardsticks_where_the_full_model_gains_from_rows():
-    first = few_rows.shares(trainings(full_few=0.7), systems()).loc["SST-2"]
+    shares, _ = few_rows.learned(trainings(full_few=0.7), systems())
+    first = shares.loc["SST-2"]
     assert first[few_rows.OWN] == pytest.approx(0.102 / 0.202)
     assert first[few_rows.FEW] == pytest.approx(0.102 / 0.402)
 
@@ -70,24 +71,23 @@ def test_two_yardsticks_where_the_full_model_gains_from_rows():
 def test_a_task_that_cannot_be_asked_is_left_out_by_name():
     few = trainings(full_few=0.5)
     few.loc[few["task"] == "SST-2", "score"] = trainings()["score"]
-    assert few_rows.shares(few, systems()).index.tolist() == ["SST-2"]
-    why = few_rows.left_out(few, systems())
+    shares, why = few_rows.learned(few, systems())
+    assert shares.index.tolist() == ["SST-2"]
     assert [*why] == ["QNLI", "STS-B"] and "not shown to beat" in why["QNLI"]
     made = trainings()
     partly = made[(made["task"] != "QNLI") | (made["length"] == BY_THE_RECIPE)]
-    assert few_rows.left_out(partly, systems()) == {
-        "QNLI": "not all that is needed has been trained"
-    }
-    assert few_rows.shares(made[:0], systems()).empty
-    assert "0 of the 3 tasks" in few_rows.so(few_rows.shares(made[:0], systems()))
+    _, why = few_rows.learned(partly, systems())
+    assert why == {"QNLI": "not all that is needed has been trained"}
+    nothing, _ = few_rows.learned(made[:0], systems())
+    assert nothing.empty and "0 of the 3 tasks" in few_rows.so(nothing)
 
 
 def test_a_system_that_was_not_trained_with_all_seeds_changes_no_other():
     made, gone = trainings(), {"task": "QNLI", "system": "random", "seed": 2}
     rest = made[~(made[[*gone]] == pd.Series(gone)).all(axis=1)]
-    whole, less = few_rows.shares(made, systems()), few_rows.shares(rest, systems())
+    (whole, _), (less, _) = (few_rows.learned(one, systems()) for one in (made, rest))
     assert less.drop(columns="random").equals(whole.drop(columns="random"))
-    none = few_rows.shares(made[made["system"] != "random"], systems())
+    none, _ = few_rows.learned(made[made["system"] != "random"], systems())
     assert none["random"].isna().all() and none["good"].equals(whole["good"])
 
 
@@ -95,7 +95,8 @@ def test_a_constant_answer_on_stsb_counts_as_0():
     made = trainings()
     at = (made["task"] == "STS-B") & (made["system"] == "bad") & (made["rows"] > 1500)
     made.loc[at, "score"] = float("nan")
-    assert few_rows.shares(made, systems()).loc["STS-B", few_rows.MORE] == 0
+    shares, _ = few_rows.learned(made, systems())
+    assert shares.loc["STS-B", few_rows.MORE] == 0
 
 
 @pytest.mark.parametrize(
@@ -109,12 +110,12 @@ def test_a_constant_answer_on_stsb_counts_as_0():
     ],
 )
 def test_each_answer_can_come_out(bad_more, bad_longer, says):
-    learned = few_rows.shares(trainings(bad_more, bad_longer), systems())
-    text = few_rows.so(learned)
+    shares, _ = few_rows.learned(trainings(bad_more, bad_longer), systems())
+    text = few_rows.so(shares)
     assert all(one in text for one in says), text
-    planned = few_rows.planned(learned)
+    planned = few_rows.planned(shares)
     assert list(planned.index) == [*few_rows.PLANNED] and planned["p"].notna().all()
-    assert "p (Holm)" not in few_rows.not_planned(learned)
+    assert "p (Holm)" not in few_rows.not_planned(shares)
 
 
 def test_what_is_repeated_on_few_rows_is_compared_with_the_run():
