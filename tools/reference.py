@@ -13,8 +13,13 @@ python -m tools.reference more_rows CSV
 python -m tools.reference summaries PROFILE
     Pictures, tables and executed summaries of another profile's run in outputs/: to
     outputs/reference/PROFILE.
+python -m tools.reference frozen OUTPUTS PROFILE STEP…
+    The same for a run in OUTPUTS that a clone at another commit has made, in whole or in part. The
+    steps (as in 06_all_tickets_win) are run by this checkout, on the results that are there. These
+    are kept, too, but for weights and for what the reference run has, byte for byte.
 """
 
+import filecmp
 import json
 import os
 import shutil
@@ -42,25 +47,20 @@ EACH = [step for step in run_all.CHAIN if step not in ONCE]
 
 
 def main(what: str, *arguments: str) -> int:
-    """Do one of the four things; the exit status."""
-    things = [results, notebooks, more_rows, summaries]
+    """Do one of the five things; the exit status."""
+    things = [results, notebooks, more_rows, summaries, frozen]
     {thing.__name__: thing for thing in things}[what](*arguments)
     return 0
 
 
 def results(outputs: str, commit: str) -> None:
     """Run the summaries, then copy all but weights."""
-    os.environ["OUTPUTS_DIR"] = str(Path(outputs).resolve())
-    os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"  # notebooks have no progress bars
+    read_from(outputs)
     done = {step: store.places(PROFILE, step) for step in EACH}
     if (KEPT / STEP).exists():  # what 06 reads beside the steps of the chain
         shutil.copytree(KEPT / STEP, store.outputs() / PROFILE / STEP, dirs_exist_ok=True)
     for step in ONCE:
-        target = store.executed_notebook(PROFILE, step)
-        target.parent.mkdir(exist_ok=True)
-        folder = notebook(step).parent
-        papermill.execute_notebook(notebook(step), target, cwd=folder, progress_bar=False)
-        show_outputs(step, json.loads(target.read_text()))
+        show_outputs(step, json.loads(ran(step, PROFILE).read_text()))
     for name in (*run_all.CHAIN, "figures", "tables", "run_all"):  # not what others put beside them
         made = store.outputs() / PROFILE / name
         if made.exists():
@@ -104,6 +104,42 @@ def summaries(profile: str) -> None:
                 shutil.copy(path, kept / file.parent.name)
     executed = (store.executed_notebook(profile, step) for step in ONCE)
     copy_notebooks((path for path in executed if path.exists()), kept / "notebooks")
+
+
+def frozen(outputs: str, profile: str, *steps: str) -> None:
+    """Run summaries on what a clone at another commit has made; copy what they show and used."""
+    read_from(outputs)
+    planned = profiles.load(profiles.PARAMS / f"{profile}.yaml", profile)
+    parameters = {"profile": profile, "tasks": planned["tasks"], "seeds": planned["seeds"]}
+    for step in steps:
+        ran(step, profile, parameters)
+    summaries(profile)
+    made = store.outputs() / profile
+
+    def not_kept(folder: str, names: list[str]) -> set[str]:
+        here, twin = Path(folder), KEPT / Path(folder).relative_to(made)
+        same = filecmp.cmpfiles(here, twin, names, shallow=False)[0] if twin.exists() else []
+        return {*ignored(folder, names), *same, *(f"{name}.json" for name in same)}
+
+    for step in EACH:
+        if (made / step).exists():
+            shutil.copytree(made / step, KEPT / profile / step, ignore=not_kept, dirs_exist_ok=True)
+
+
+def read_from(outputs: str) -> None:
+    """Let this process and its notebooks find results in this folder."""
+    os.environ["OUTPUTS_DIR"] = str(Path(outputs).resolve())
+    os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"  # notebooks have no progress bars
+    os.environ["OMP_NUM_THREADS"] = "1"  # as a run's jobs have; with two, 08's classifier differs
+
+
+def ran(step: str, profile: str, parameters: dict | None = None) -> Path:
+    """Run a notebook of this checkout on a profile's results; the path of the executed copy."""
+    target = store.executed_notebook(profile, step)
+    target.parent.mkdir(exist_ok=True)
+    source = notebook(step)
+    papermill.execute_notebook(source, target, parameters, cwd=source.parent, progress_bar=False)
+    return target
 
 
 def ignored(folder: str, names: list[str]) -> set[str]:
