@@ -4,11 +4,14 @@ import json
 import os
 import shutil
 
+import numpy as np
 import pandas as pd
 import papermill
 import pytest
 
 import run_all
+from chain import profiles
+from lib.analysis import comparisons
 from lib.artefacts import store
 from lib.artefacts.files import sha256
 from lib.artefacts.fingerprint import ROOT, notebook
@@ -65,6 +68,20 @@ def test_what_it_says_is_done_is_there(kept):
                 assert (trail.good.mask.heads == place.load("joint_head_mask.npy")).all()
     for task, seeds in done["05_retrain_tickets"].items():
         assert seeds == 3, f"{task} is not finished"
+
+
+def test_the_table_of_searches_is_what_the_kept_searches_give(kept):
+    lines = [
+        {"task": file.parts[-3], "seed": file.parts[-2], "estimator": name, **line}
+        for file in (kept / "searches" / "03_structured_pruning").glob("*/*/halves.json")
+        for name, line in json.loads(file.read_text()).items()
+    ]
+    sizes = comparisons.of_searches(pd.DataFrame(lines))["size"]
+    stored = pd.read_csv(kept / "searches" / "tables" / "searches_compared.csv", index_col=0)
+    assert sizes.index.tolist() == stored.index.tolist()
+    assert np.allclose(sizes, stored["size"], atol=1e-4)
+    planned = profiles.load(profiles.PARAMS / "searches.yaml", "searches")
+    assert {*sizes.index[:3]} == {*planned["estimators"]}, "those that are trained again"
 
 
 @pytest.mark.parametrize("step", ONCE)
