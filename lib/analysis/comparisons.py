@@ -115,7 +115,7 @@ def decisions(differences: pd.DataFrame) -> pd.DataFrame:
     Returns what `over_tasks` does, and what follows: "not decided" if the interval holds 0.
     """
     follows = []
-    for key, values in differences.iterrows():
+    for key, values in zip(differences.index, differences.to_numpy(), strict=True):
         one = COMPARISONS[key]
         follows.append({1: one.above, -1: one.below, 0: "not decided"}[intervals.side(values)])
     labels = [f"{key} {COMPARISONS[key].what}" for key in differences.index]

@@ -63,9 +63,7 @@ def _why_not(leads: pd.DataFrame) -> str | None:
     return None
 
 
-def learned(
-    trainings: pd.DataFrame, systems: pd.DataFrame
-) -> tuple[pd.DataFrame, dict[str, str]]:
+def learned(trainings: pd.DataFrame, systems: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
     """Compute what each subnetwork learns, as a share of what the full model does.
 
     trainings: what `lib.tickets.more_rows.train` returned, a row for each
