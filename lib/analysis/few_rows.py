@@ -113,7 +113,7 @@ def repeated(trainings: pd.DataFrame, systems: pd.DataFrame) -> pd.DataFrame:
     for task, of_task in usual.groupby("task", sort=False):
         here = of_task.pivot(index="seed", columns="system", values="score")
         there = {name: tables.values(systems, *item, task) for name, item in items.items()}
-        apart[task] = (here[[*there]] - pd.DataFrame(there)).dropna().mean()
+        apart[task] = (here.reindex(columns=[*there]) - pd.DataFrame(there)).dropna().mean()
     return pd.DataFrame(apart).T.dropna()
 
 

@@ -122,3 +122,6 @@ def test_what_is_repeated_on_few_rows_is_compared_with_the_run():
     apart = few_rows.repeated(trainings(full_few=0.8), systems())
     assert apart.loc["SST-2", "bad"] == pytest.approx(0.002)
     assert apart.loc["SST-2", FULL] == pytest.approx(-0.098)
+    made = trainings()
+    partly = made[(made["task"] != "QNLI") | (made["system"] != FULL)]
+    assert few_rows.repeated(partly, systems()).index.tolist() == ["SST-2", "STS-B"]
