@@ -96,7 +96,8 @@ def more_rows(trained: str) -> None:
 def summaries(profile: str) -> None:
     """Copy what a run has shown: pictures, tables, and the notebooks that cover all tasks."""
     made, kept = store.outputs() / profile, KEPT / profile
-    shutil.rmtree(kept, ignore_errors=True)
+    for shown in ("figures", "tables", "notebooks"):  # the results that `frozen` keeps stay
+        shutil.rmtree(kept / shown, ignore_errors=True)
     for pattern in ("figures/*.png", "tables/*.csv", "tables/*.md"):
         for file in made.glob(pattern):
             (kept / file.parent.name).mkdir(parents=True, exist_ok=True)
