@@ -117,7 +117,8 @@ def decisions(differences: pd.DataFrame) -> pd.DataFrame:
     follows = []
     for key, values in zip(differences.index, differences.to_numpy(), strict=True):
         one = COMPARISONS[key]
-        follows.append({1: one.above, -1: one.below, 0: "not decided"}[intervals.side(values)])
+        side = intervals.side(intervals.of_mean(values))
+        follows.append({1: one.above, -1: one.below, 0: "not decided"}[side])
     labels = [f"{key} {COMPARISONS[key].what}" for key in differences.index]
     judged = over_tasks(differences).assign(so=follows)
     return judged.set_axis(pd.Index(labels, name="comparison"))

@@ -156,12 +156,12 @@ def so(shares: pd.DataFrame) -> str:
         1: "Few rows are a part of the reason",
         -1: "That speaks against few rows as the reason",
         0: "Whether few rows are a part of the reason is not decided",
-    }[intervals.side(gain)]
+    }[intervals.side(intervals.of_mean(gain))]
     replaced = {
         1: "do not replace more rows",
         -1: "do better than more rows",
         0: "are not shown to differ from more rows",
-    }[intervals.side(steps)]
+    }[intervals.side(intervals.of_mean(steps))]
     found, middle, mean = shares[MORE].mean(), np.median(theirs), theirs.mean()
     return (
         f"On more rows, retrained bad subnetworks learn {found:.2f} of what the full model learns, "

@@ -172,7 +172,7 @@ def _average(values: np.ndarray, above: str, below: str) -> tuple[str, str]:
     if np.isnan(low):
         few = "one task" if len(values) == 1 else f"{len(values)} tasks"
         return f"{values.mean():+.3f} over {few}", f"{CANNOT_TELL}: needs 3 tasks"
-    so = {1: above, -1: below, 0: "not decided"}[intervals.side(values)]
+    so = {1: above, -1: below, 0: "not decided"}[intervals.side((low, high))]
     return f"{values.mean():+.3f} [{low:+.3f}, {high:+.3f}] over {len(values)} tasks", so
 
 

@@ -28,9 +28,9 @@ def of_mean(values: ArrayLike, n: int | None = None) -> tuple[float, float]:
     return float(known.mean()) - half, float(known.mean()) + half
 
 
-def side(values: ArrayLike) -> int:
-    """Say on which side of 0 the interval `of_mean` lies: 1, -1, or 0 if it holds 0 or is none."""
-    low, high = of_mean(values)
+def side(interval: tuple[float, float]) -> int:
+    """Say on which side of 0 an interval lies: 1, -1, or 0 if it holds 0 or is `NONE`."""
+    low, high = interval
     return int(low > 0) - int(high < 0)
 
 
