@@ -3,8 +3,9 @@
 python -m tools.readme     after `python -m tools.reference results`
 
 The blocks between markers are written: which tasks the reference run has, its scores with the
-answers of its notebooks' boxes, the study's table of two estimators, and what became of the study's
-comparisons in the reference run. A test compares the page with what this would write.
+answers of its notebooks' boxes, the study's table of two estimators, what became of the study's
+comparisons in the reference run, and the searches with all estimators. A test compares the page
+with what this would write.
 """
 
 import json
@@ -16,10 +17,12 @@ import pandas as pd
 from lib.artefacts.fingerprint import ROOT, notebook
 from lib.artefacts.publish import in_a_cell
 from lib.data.glue import TASKS
+from lib.paper import intervals
 from lib.paper.findings import worded
 from lib.paper.tables import without_choice
+from lib.pruning.importance import ESTIMATORS
 from tools.blocks import fill
-from tools.reference import KEPT, text
+from tools.reference import KEPT, SEARCHES, text
 
 PAGE = ROOT / "README.md"
 END = "<!-- end: tools.readme -->"
@@ -42,9 +45,8 @@ BOXES = {  # notebook: (what its box is about, the line of the box that goes her
     "08_attention_patterns": ("Do the survivors look linguistic?", "So"),
     "09_task_overlap": ("Do tasks share their survivors?", "So"),
 }
-LEVEL = 0.05  # of p-values, after Holm's correction
 SEARCHED, LAST, SEEDS = "03_structured_pruning", "05_retrain_tickets", 3
-ESTIMATORS = ("E|g|, the paper", "|running sum|, the code")
+PAPER_AND_CODE = ("E|g|, the paper", "|running sum|, the code")
 QUESTIONS = {  # row of the README: column of study/tables/estimators
     "*reliable*: two halves of the dev rows, Spearman's ρ": "reliable: ρ of two halves",
     "*valid*: ρ with how much removing a head alone changes an example's loss": (
@@ -122,11 +124,11 @@ def replication() -> str:
 
 
 def over_tasks(row: pd.Series) -> str:
-    """Write mean and interval of a comparison, in bold if Holm's p is below LEVEL, and this p."""
+    """Write mean and interval of a comparison, in bold if Holm's p decides it, and this p."""
     low, high = re.findall(r"[+-]\d+\.\d+", row["95 % interval"])
     mean, low, high = (first_number(f"{float(x):+.2f}") for x in (row["mean"], low, high))
     difference = f"{mean} [{low}, {high}]"
-    difference = f"**{difference}**" if row["p (Holm)"] < LEVEL else difference
+    difference = f"**{difference}**" if row["p (Holm)"] < intervals.LEVEL else difference
     return f"{difference}, {worded(row['p (Holm)']).replace(' 0.', ' .')}"
 
 
@@ -150,11 +152,33 @@ def study() -> str:
     lines = ["| " + " | ".join(["", *tasks]) + " |", "|" + "---|" * (len(tasks) + 1)]
     for question, column in QUESTIONS.items():
         pairs = [
-            " / ".join(first_number(found.loc[(task, name), column]) for name in ESTIMATORS)
+            " / ".join(first_number(found.loc[(task, name), column]) for name in PAPER_AND_CODE)
             for task in tasks
         ]
         lines.append(f"| {question} | {' | '.join(pairs)} |")
     return "\n".join(lines)
+
+
+def searches() -> str:
+    """How small the searches of the profile `searches` end, and what their subnetworks lose."""
+    path = KEPT / SEARCHES / "tables" / "searches_compared.csv"
+    compared = pd.read_csv(path, index_col="estimator")
+
+    def differences(what: str) -> pd.Series:
+        parts = compared[f"{what} − E|g|'s"].str.split(", ", expand=True)
+        judged = pd.DataFrame({
+            "mean": parts[0].astype(float), "95 % interval": parts[1],
+            "p (Holm)": compared[f"p: {what} (Holm)"],
+        })  # fmt: skip
+        return judged.dropna().apply(over_tasks, axis=1).reindex(compared.index, fill_value="")
+
+    return pd.DataFrame({
+        "joint search by": [in_a_cell(ESTIMATORS[name].formula) for name in compared.index],
+        "weights left": compared["size"].map("{:.2f}".format).map(first_number),
+        "less those by E\\|g\\|": differences("size"),
+        "lost": compared["lost, other half"].map("{:.2f}".format).map(first_number),
+        "less that by E\\|g\\|": differences("lost"),
+    }).to_markdown(index=False, disable_numparse=True)  # fmt: skip
 
 
 def first_number(cell: object) -> str:
@@ -169,7 +193,7 @@ def written(page: str) -> str:
     """The page with all blocks written anew."""
     blocks = {
         "progress": progress(), "reference run": reference(), "study": study(),
-        "replication": replication(),
+        "replication": replication(), "searches": searches(),
     }  # fmt: skip
     for name, block in blocks.items():
         page = fill(page, BEGIN.format(name), END, block)

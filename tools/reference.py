@@ -13,10 +13,11 @@ python -m tools.reference more_rows CSV
 python -m tools.reference summaries PROFILE
     Pictures, tables and executed summaries of another profile's run in outputs/: to
     outputs/reference/PROFILE.
-python -m tools.reference frozen OUTPUTS PROFILE STEP…
-    The same for a run in OUTPUTS that a clone at another commit has made, in whole or in part. The
-    steps (as in 06_all_tickets_win) are run by this checkout, on the results that are there. These
-    are kept, too, but for weights and for what the reference run has, byte for byte.
+python -m tools.reference searches OUTPUTS
+    OUTPUTS is an outputs folder in which the profile `searches` was run, whole or in part, by a
+    clone (CONTRIBUTING.md). 06 and 07 are run by this checkout. Their tables about the searches go
+    to outputs/reference/searches, where 06 and 07 of the reference run show them; and the results,
+    but for weights and for what the reference run has, byte for byte.
 """
 
 import filecmp
@@ -39,7 +40,11 @@ from lib.artefacts.files import atomic
 from lib.artefacts.fingerprint import ROOT, notebook, of_work
 from lib.tickets.more_rows import STEP, TRAININGS
 
-PROFILE = "reference"
+PROFILE, SEARCHES = "reference", "searches"
+ABOUT_SEARCHES = {  # what `searches` adds to the reference run's tables, by the step that writes it
+    "06_all_tickets_win": ("scores_by_estimator", "retrained_by_estimator"),
+    "07_stability": ("searches_compared", "searches_on_half", "searches_and_rankings"),
+}
 KEPT = ROOT / "outputs" / PROFILE
 SHOWN = ("SST-2", 1337)  # whose notebooks are shown, and kept as they ran
 ONCE = [step for step, (scope, _) in run_all.CHAIN.items() if scope == "once"]
@@ -48,7 +53,7 @@ EACH = [step for step in run_all.CHAIN if step not in ONCE]
 
 def main(what: str, *arguments: str) -> int:
     """Do one of the five things; the exit status."""
-    things = [results, notebooks, more_rows, summaries, frozen]
+    things = [results, notebooks, more_rows, summaries, searches]
     {thing.__name__: thing for thing in things}[what](*arguments)
     return 0
 
@@ -57,8 +62,9 @@ def results(outputs: str, commit: str) -> None:
     """Run the summaries, then copy all but weights."""
     read_from(outputs)
     done = {step: store.places(PROFILE, step) for step in EACH}
-    if (KEPT / STEP).exists():  # what 06 reads beside the steps of the chain
-        shutil.copytree(KEPT / STEP, store.outputs() / PROFILE / STEP, dirs_exist_ok=True)
+    for beside in (STEP, f"{SEARCHES}/tables"):  # what 06 and 07 read beside the chain's steps
+        if (KEPT / beside).exists():
+            shutil.copytree(KEPT / beside, store.outputs() / PROFILE / beside, dirs_exist_ok=True)
     for step in ONCE:
         show_outputs(step, json.loads(ran(step, PROFILE).read_text()))
     for name in (*run_all.CHAIN, "figures", "tables", "run_all"):  # not what others put beside them
@@ -96,26 +102,25 @@ def more_rows(trained: str) -> None:
 def summaries(profile: str) -> None:
     """Copy what a run has shown: pictures, tables, and the notebooks that cover all tasks."""
     made, kept = store.outputs() / profile, KEPT / profile
-    for shown in ("figures", "tables", "notebooks"):  # the results that `frozen` keeps stay
+    for shown in ("figures", "tables", "notebooks"):  # the results that `searches` keeps stay
         shutil.rmtree(kept / shown, ignore_errors=True)
     for pattern in ("figures/*.png", "tables/*.csv", "tables/*.md"):
-        for file in made.glob(pattern):
-            (kept / file.parent.name).mkdir(parents=True, exist_ok=True)
-            for path in (file, file.with_name(f"{file.name}.json")):
-                shutil.copy(path, kept / file.parent.name)
+        copy_with_records(made.glob(pattern), kept / pattern.split("/")[0])
     executed = (store.executed_notebook(profile, step) for step in ONCE)
     copy_notebooks((path for path in executed if path.exists()), kept / "notebooks")
 
 
-def frozen(outputs: str, profile: str, *steps: str) -> None:
-    """Run summaries on what a clone at another commit has made; copy what they show and used."""
+def searches(outputs: str) -> None:
+    """Run 06 and 07 on what the profile `searches` has made; copy what they say of it and used."""
     read_from(outputs)
-    planned = profiles.load(profiles.PARAMS / f"{profile}.yaml", profile)
-    parameters = {"profile": profile, "tasks": planned["tasks"], "seeds": planned["seeds"]}
-    for step in steps:
-        ran(step, profile, parameters)
-    summaries(profile)
-    made = store.outputs() / profile
+    planned = profiles.load(profiles.PARAMS / f"{SEARCHES}.yaml", SEARCHES)
+    parameters = {"profile": SEARCHES, "tasks": planned["tasks"], "seeds": planned["seeds"]}
+    made, kept = store.outputs() / SEARCHES, KEPT / SEARCHES
+    shutil.rmtree(kept / "tables", ignore_errors=True)
+    for step, names in ABOUT_SEARCHES.items():
+        ran(step, SEARCHES, parameters)
+        files = (made / "tables" / f"{name}.{end}" for name in names for end in ("csv", "md"))
+        copy_with_records((file for file in files if file.exists()), kept / "tables")
 
     def not_kept(folder: str, names: list[str]) -> set[str]:
         here, twin = Path(folder), KEPT / Path(folder).relative_to(made)
@@ -124,7 +129,15 @@ def frozen(outputs: str, profile: str, *steps: str) -> None:
 
     for step in EACH:
         if (made / step).exists():
-            shutil.copytree(made / step, KEPT / profile / step, ignore=not_kept, dirs_exist_ok=True)
+            shutil.copytree(made / step, kept / step, ignore=not_kept, dirs_exist_ok=True)
+
+
+def copy_with_records(files: Iterable[Path], folder: Path) -> None:
+    """Copy artefacts, each with the record of how it was made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        for path in (file, file.with_name(f"{file.name}.json")):
+            shutil.copy(path, folder)
 
 
 def read_from(outputs: str) -> None:

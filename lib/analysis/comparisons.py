@@ -2,7 +2,7 @@
 
     differences, decisions   notebook 07's ten comparisons of single estimators
     of_searches              all estimators: the searches on one half of dev
-    of_retrained             the subnetworks of two searches, trained again
+    of_retrained, followed   the subnetworks that searches left, trained again
 
 The tasks are the sample: each comparison is one number for a task, the mean over its seeds.
 """
@@ -19,6 +19,8 @@ from lib.analysis import agreement
 from lib.analysis.over_seeds import Studied, at_size, kappas_of
 from lib.paper import intervals, tables
 from lib.pruning.importance import ESTIMATORS, Estimator
+
+BETWEEN = "good: "  # begins a comparison of the good subnetworks of two searches
 
 
 class Comparison(NamedTuple):
@@ -211,8 +213,36 @@ def of_retrained(
         for other in ("random", "bad"):
             differences[f"{formula}: good − {other}"] = less(of["good"], of[other])
     for one, other in combinations(groups, 2):
-        label = f"good: {ESTIMATORS[other].formula} − {ESTIMATORS[one].formula}"
+        label = f"{BETWEEN}{ESTIMATORS[other].formula} − {ESTIMATORS[one].formula}"
         differences[label] = less(scores_of(other, "good"), scores_of(one, "good"))
     judged = over_tasks(pd.DataFrame(differences, index=list(tasks)).T)
     table = pd.DataFrame(scores).T.rename_axis("searched by")
     return table, judged.rename_axis("retrained, over tasks")
+
+
+def followed(judged: pd.DataFrame) -> str:
+    """Say in words what follows from `of_retrained`'s differences, by notebook 07's plan.
+
+    judged: its second table
+    """
+    p, mean = judged["p (Holm)"], judged["mean"]
+    if not p.notna().any():
+        return f"With fewer than {intervals.LEAST} tasks nothing can be decided."
+    sure = p[p < intervals.LEVEL].index
+    good = [name for name in p.index if name.startswith(BETWEEN)]
+    apart = [f"{name.removeprefix(BETWEEN)}, {mean[name]:+.2f}" for name in good if name in sure]
+    so = "Whether it matters to a retrained good subnetwork which importance chose is not decided."
+    if apart:
+        so = (
+            "It matters to a retrained good subnetwork which importance chose, by the choice or by "
+            f"the size at which its search ends ({'; '.join(apart)})."
+        )
+    for other in ("random", "bad"):
+        asked = [name for name in p.index if name.endswith(f": good − {other}")]
+        for sign, better in ((1, "better"), (-1, "worse")):
+            those = [name for name in asked if name in sure and sign * mean[name] > 0]
+            if those or sign > 0:
+                which = "; ".join(name.split(":")[0] for name in those)
+                so += f" Good is shown to be {better} than {other} with {len(those)} of "
+                so += f"{len(asked)} estimators{f' ({which})' if which else ''}."
+    return so

@@ -2,6 +2,9 @@
 
 from dataclasses import replace
 
+import pandas as pd
+
+from lib.artefacts import store
 from lib.artefacts.store import Place
 
 
@@ -24,6 +27,16 @@ def publish(place: Place, name: str, thing) -> None:
     shared = replace(place, step=folder, task=None, seed=None)
     for suffix, value in files.items():
         shared.save(f"{name}.{suffix}", value, made_by=place.name)
+
+
+def published_table(profile: str, name: str) -> pd.DataFrame | None:
+    """Read a table that a run has published; None if it has not.
+
+    profile: a profile, or "reference/…" for a run that is kept beside the reference run
+    name: as in `publish`; the index has become the first columns
+    """
+    path = store.outputs() / profile / "tables" / f"{name}.csv"
+    return pd.read_csv(path) if path.exists() else None
 
 
 def in_a_cell(cell):

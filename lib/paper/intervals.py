@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 LEAST = 3  # values; from two, Student's t reaches nearly 13 standard errors to each side
+LEVEL = 0.05  # below it, a p-value decides; after a correction where several are asked
 NONE = float("nan"), float("nan")
 
 

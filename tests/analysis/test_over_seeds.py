@@ -211,6 +211,17 @@ def test_retrained_subnetworks_of_two_searches_are_compared_over_tasks():
     assert p["E|g|, the paper: good − random"] > 0.05 > p["E|g|, the paper: good − bad"]
     assert mean["E|g|, the paper: good − bad"] == pytest.approx(0.3, abs=0.02)
     assert (p >= judged["p"]).all() and (p > judged["p"]).any()
+    said = comparisons.followed(judged)
+    assert said.startswith("It matters to a retrained good subnetwork which importance chose")
+    assert "(E Σ|g| over tokens − E|g|, the paper, -0.10)" in said
+    assert "better than random with 0 of 2 estimators." in said and "worse" not in said
+    assert "better than bad with 2 of 2 estimators (E|g|, the paper; E Σ|g| over tokens)" in said
+    turned = judged.assign(**{"mean": -mean})
+    assert "worse than bad with 2 of 2" in comparisons.followed(turned)
+    vague = judged.assign(**{"p (Holm)": 0.2})
+    assert comparisons.followed(vague).startswith("Whether it matters to a retrained good")
+    few = comparisons.of_retrained(table[table["task"] == "RTE"], ["RTE"], "example")[1]
+    assert comparisons.followed(few) == "With fewer than 3 tasks nothing can be decided."
     of_token = table["group"] != "s-pruning"
     table.loc[~of_token & (table["seed"] == 1), "score"] += 1.0
     unpaired = table[~(of_token & (table["seed"] == 1))]

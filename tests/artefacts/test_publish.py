@@ -3,7 +3,7 @@ import re
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lib.artefacts.publish import publish
+from lib.artefacts.publish import publish, published_table
 from lib.artefacts.store import Place
 
 
@@ -21,6 +21,11 @@ def test_figures_and_tables_are_put_where_people_look(outputs):
     tables = Place("test", "tables")
     assert tables.load("table_3.csv") == "system,SST-2\nfull model,0.9 ± 0.1\n"
     assert tables.load("table_3.md").splitlines()[2] == "| full model | 0.9 ± 0.1 |"
+    assert published_table("test", "table_3").to_dict("list") == {
+        "system": ["full model"], "SST-2": ["0.9 ± 0.1"],
+    }  # fmt: skip
+    assert published_table("test", "table_4") is None
+    assert published_table("test/beside", "table_3") is None
     record = tables.provenance("table_3.md")
     assert (
         record["made_by"] == place.name

@@ -8,8 +8,8 @@ import pandas as pd
 
 from lib.paper import intervals, numbers
 from lib.paper.findings import Finding, worded
+from lib.paper.intervals import LEVEL
 
-LEVEL = 0.05  # of p-values, after Holm's correction
 NOTHING = "there is nothing to compare"
 Thirds = Mapping[str, Mapping[str, np.ndarray]]  # {"heads" or "MLPs": {task: a value a third}}
 # What an estimator can matter for: notebook 07's comparisons of two estimators. The others compare

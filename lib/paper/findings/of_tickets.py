@@ -11,7 +11,7 @@ from lib.paper import intervals, numbers, tables
 from lib.paper.findings import Finding
 from lib.paper.findings.of_all import count_of, names_of
 
-ON_A_PAR, LEVEL = 0.05, 0.05  # the margin is as in statements.csv
+ON_A_PAR = 0.05  # the margin is as in statements.csv
 FEW = 3  # tasks that a box lists one by one
 
 
@@ -72,7 +72,7 @@ def _about_bad(
     shares: Mapping[str, Mapping[str, float]],
 ) -> str:
     p = _p_of_lead(table, "bad", tasks)
-    loses = [task for task in sides["behind"] if p[task] < LEVEL]
+    loses = [task for task in sides["behind"] if p[task] < intervals.LEVEL]
     undecided = {*sides["open"], *sides["behind"]} - {*loses}
     rest = [task for task in tasks if task in undecided]
     if loses:
