@@ -241,7 +241,7 @@ def followed(judged: pd.DataFrame) -> str:
         asked = [name for name in p.index if name.endswith(f": good − {other}")]
         for sign, better in ((1, "better"), (-1, "worse")):
             those = [name for name in asked if name in sure and sign * mean[name] > 0]
-            if those or sign > 0:
+            if those or sign > 0:  # none that is worse is not worth a sentence
                 which = "; ".join(name.split(":")[0] for name in those)
                 so += f" Good is shown to be {better} than {other} with {len(those)} of "
                 so += f"{len(asked)} estimators{f' ({which})' if which else ''}."

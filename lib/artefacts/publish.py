@@ -1,10 +1,10 @@
 """Put figures and tables where people look for them: figures/ and tables/ of the profile."""
 
 from dataclasses import replace
+from io import StringIO
 
 import pandas as pd
 
-from lib.artefacts import store
 from lib.artefacts.store import Place
 
 
@@ -35,8 +35,8 @@ def published_table(profile: str, name: str) -> pd.DataFrame | None:
     profile: a profile, or "reference/…" for a run that is kept beside the reference run
     name: as in `publish`; the index has become the first columns
     """
-    path = store.outputs() / profile / "tables" / f"{name}.csv"
-    return pd.read_csv(path) if path.exists() else None
+    tables, file = Place(profile, "tables"), f"{name}.csv"
+    return pd.read_csv(StringIO(tables.load(file))) if tables.has(file) else None
 
 
 def in_a_cell(cell):
