@@ -14,6 +14,7 @@ from lib.artefacts.fingerprint import ROOT
 from lib.data.glue import TASKS
 from lib.paper import intervals, numbers, tables
 from lib.paper.findings.of_tickets import papers_shares
+from lib.pruning.importance import ESTIMATORS
 from lib.tickets.more_rows import AS_MANY_STEPS, BY_THE_RECIPE
 from tools import readme
 
@@ -136,6 +137,37 @@ def test_what_the_searches_by_all_estimators_say():
         assert (table[f"p: {what} (Holm)"].dropna() > intervals.LEVEL).all(), what
     assert {*table.index[1:3]} == {"token", "example_squared"} <= {*planned["estimators"]}
     says("the two that come next, the token sum and E g²")
+
+
+def test_what_the_subnetworks_of_three_searches_say():
+    folder = TABLES / "searches" / "tables"
+    scores = pd.read_csv(folder / "scores_by_estimator.csv", index_col=0)
+    judged = pd.read_csv(folder / "retrained_by_estimator.csv", index_col=0)
+    tasks = profiles.load(profiles.PARAMS / "searches.yaml", "searches")["tasks"]
+    assert {*tasks} < {*judged.columns}
+    controls = [name for name in judged.index if not name.startswith(comparisons.BETWEEN)]
+    between = judged.drop(controls)
+    says("is not decided: the three means are within .002 of each other")
+    assert len(scores) == len(between) == 3 and scores["good"].agg(np.ptp) < 0.002
+    assert (between["p (Holm)"] > intervals.LEVEL).all()
+    says("no interval of a difference over tasks reaches beyond ±.03")
+    ends = np.array([intervals.of_mean(row) for row in between[tasks].to_numpy()])
+    assert abs(ends).max().round(2) == 0.03
+    says("good is above random and bad on each of the five tasks, whichever of the three chose")
+    assert (judged.loc[controls, tasks] > 0).all(axis=None)
+    says("survives Holm's correction for all nine differences with E g²")
+    formulas = {key: ESTIMATORS[key].formula for key in ("example_squared", "token", "example")}
+    randoms = {key: f"{formula}: good − random" for key, formula in formulas.items()}
+    sure = {name for name in judged.index if judged.loc[name, "p (Holm)"] < intervals.LEVEL}
+    assert len(judged) == 9 and sure == {randoms["example_squared"], randoms["token"]}
+    for key in randoms:
+        found = judged.loc[randoms[key]]
+        p = f"{found['p (Holm)']:.2g}".lstrip("0")
+        says(f"({difference(found[tasks].astype(float))}, p = {p})")
+    bad = judged.loc[[f"{formula}: good − bad" for formula in formulas.values()], tasks]
+    low, high = two(bad["STS-B"].min()), two(bad["STS-B"].max())
+    elsewhere = two(bad.drop(columns="STS-B").max(axis=None))
+    says(f"on STS-B it is {low} to {high}, elsewhere at most {elsewhere}, and so its")
 
 
 def test_what_the_searches_kappas_say():

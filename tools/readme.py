@@ -19,7 +19,7 @@ from lib.artefacts.publish import in_a_cell
 from lib.data.glue import TASKS
 from lib.paper import intervals
 from lib.paper.findings import worded
-from lib.paper.tables import without_choice
+from lib.paper.tables import KINDS, without_choice
 from lib.pruning.importance import ESTIMATORS
 from tools.blocks import fill
 from tools.reference import KEPT, SEARCHES, text
@@ -160,9 +160,12 @@ def study() -> str:
 
 
 def searches() -> str:
-    """How small the searches of the profile `searches` end, and what their subnetworks lose."""
-    path = KEPT / SEARCHES / "tables" / "searches_compared.csv"
-    compared = pd.read_csv(path, index_col="estimator")
+    """How small the searches of the profile `searches` end, what they lose, and score retrained."""
+    folder = KEPT / SEARCHES / "tables"
+    compared = pd.read_csv(folder / "searches_compared.csv", index_col="estimator")
+    scores = pd.read_csv(folder / "scores_by_estimator.csv", index_col="searched by")[[*KINDS]]
+    retrained = scores.map(first_number).agg(" / ".join, axis=1)
+    formulas = [ESTIMATORS[name].formula for name in compared.index]
 
     def differences(what: str) -> pd.Series:
         parts = compared[f"{what} − E|g|'s"].str.split(", ", expand=True)
@@ -173,11 +176,12 @@ def searches() -> str:
         return judged.dropna().apply(over_tasks, axis=1).reindex(compared.index, fill_value="")
 
     return pd.DataFrame({
-        "joint search by": [in_a_cell(ESTIMATORS[name].formula) for name in compared.index],
+        "joint search by": [in_a_cell(formula) for formula in formulas],
         "weights left": compared["size"].map("{:.2f}".format).map(first_number),
         "less those by E\\|g\\|": differences("size"),
         "lost": compared["lost, other half"].map("{:.2f}".format).map(first_number),
         "less that by E\\|g\\|": differences("lost"),
+        "retrained: good / random / bad": retrained.reindex(formulas, fill_value="").to_numpy(),
     }).to_markdown(index=False, disable_numparse=True)  # fmt: skip
 
 
