@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
@@ -47,6 +48,21 @@ def test_what_longer_training_does_on_stsb():
     says(f"After six epochs instead of three they reach {two(np.mean(gains, axis=0)[-1])}")
     mean, deviation, _ = numbers.number("bad (retrained)", "STS-B", "s-pruning")
     says(f"far below the paper's {two(mean)} ± {two(deviation)}")
+
+
+def test_what_removing_each_unit_costs():
+    minutes = []
+    for folder in (TABLES / "03_structured_pruning").glob("*/seed_*"):
+        # each layer's losses are written when it is measured; the first one begins unrecorded
+        first, last = (
+            datetime.fromisoformat(
+                json.loads((folder / f"removal_{layer:02}.npy.json").read_text())["written"]
+            )
+            for layer in (0, 11)
+        )
+        minutes.append((last - first).total_seconds() / 60 * 12 / 11)
+    assert len(minutes) == 27
+    says(f"took a median of {np.median(minutes):.0f} minutes of one core")
 
 
 def comparisons_of(run):
