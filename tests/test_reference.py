@@ -16,6 +16,8 @@ from lib.artefacts import store
 from lib.artefacts.files import sha256
 from lib.artefacts.fingerprint import ROOT, notebook
 from lib.artefacts.store import Place
+from lib.paper import tables
+from lib.pruning.importance import ESTIMATORS
 from lib.pruning.search import Trail
 from tools import reference
 
@@ -84,6 +86,25 @@ def test_the_table_of_searches_is_what_the_kept_searches_give(kept):
     assert {*sizes.index[:3]} == {*planned["estimators"]}, "those that are trained again"
 
 
+def test_the_scores_by_estimator_are_what_the_kept_trainings_give(kept):
+    lines = [
+        {"task": file.parts[-3], **line}
+        for file in (kept / "searches" / "05_retrain_tickets").glob("*/*/systems.json")
+        for line in json.loads(file.read_text())
+    ]
+    found = pd.DataFrame(lines)
+    scores = found.groupby(["group", "item", "task"])["score"].agg(["mean", "count"])
+    folder = kept / "searches" / "tables"
+    stored = pd.read_csv(folder / "scores_by_estimator.csv", index_col=0)
+    for name in ("example", "example_squared", "token"):
+        group = "s-pruning" if name == "example" else tables.OF_ESTIMATOR.format(name)
+        for kind in tables.KINDS:
+            by_task = scores.loc[group, f"{kind} (retrained)"]
+            assert len(by_task) == 5 and (by_task["count"] == 3).all()
+            shown = stored.loc[ESTIMATORS[name].formula, kind]
+            assert by_task["mean"].mean() == pytest.approx(shown, abs=1e-4)
+
+
 @pytest.mark.parametrize("step", ONCE)
 def test_a_summary_opens_without_weights(kept, step, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
@@ -104,13 +125,13 @@ def test_the_notebooks_show_the_reference_run(kept):
 
 
 def test_notebook_10_counts_what_notebook_09_counts():
-    tables = FOLDER / "tables"
-    pairs = pd.read_csv(tables / "overlap_heads.csv")
+    folder = FOLDER / "tables"
+    pairs = pd.read_csv(folder / "overlap_heads.csv")
     counts = [
         f"{(pairs[p + ' (Holm)'] < 0.05).sum()} of {pairs[p].notna().sum()}"
         for p in ("p", "p within layers")
     ]
-    new = pd.read_csv(tables / "what_is_new.csv", index_col="the question")["this run"]
+    new = pd.read_csv(folder / "what_is_new.csv", index_col="the question")["this run"]
     said = new["do tasks share more heads than layers explain?"]
     assert said == f"{counts[0]} pairs; within layers {counts[1]}"
 

@@ -18,6 +18,10 @@ python -m tools.reference searches OUTPUTS
     clone (CONTRIBUTING.md). 06 and 07 are run by this checkout. Their tables about the searches go
     to outputs/reference/searches, where 06 and 07 of the reference run show them; and the results,
     but for weights and for what the reference run has, byte for byte.
+python -m tools.reference more_seeds OUTPUTS
+    OUTPUTS is an outputs folder in which the profile `reference` was run with more seeds, a part of
+    the tasks. What they made goes to outputs/reference/more_seeds, where no notebook reads it yet,
+    but for weights and for what the reference run has. When all tasks are there: `results`.
 """
 
 import filecmp
@@ -41,6 +45,7 @@ from lib.artefacts.fingerprint import ROOT, notebook, of_work
 from lib.tickets.more_rows import STEP, TRAININGS
 
 PROFILE, SEARCHES = "reference", "searches"
+MORE_SEEDS = "more_seeds"
 ABOUT_SEARCHES = {  # what `searches` adds to the reference run's tables, by the step that writes it
     "06_all_tickets_win": ("scores_by_estimator", "retrained_by_estimator"),
     "07_stability": ("searches_compared", "searches_on_half", "searches_and_rankings"),
@@ -52,8 +57,8 @@ EACH = [step for step in run_all.CHAIN if step not in ONCE]
 
 
 def main(what: str, *arguments: str) -> int:
-    """Do one of the five things; the exit status."""
-    things = [results, notebooks, more_rows, summaries, searches]
+    """Do one of these things; the exit status."""
+    things = [results, notebooks, more_rows, summaries, searches, more_seeds]
     {thing.__name__: thing for thing in things}[what](*arguments)
     return 0
 
@@ -121,6 +126,17 @@ def searches(outputs: str) -> None:
         ran(step, SEARCHES, parameters)
         files = (made / "tables" / f"{name}.{end}" for name in names for end in ("csv", "md"))
         copy_with_records((file for file in files if file.exists()), kept / "tables")
+    copy_new(made, kept)
+
+
+def more_seeds(outputs: str) -> None:
+    """Keep what further seeds of the profile `reference` have made, apart until all are there."""
+    read_from(outputs)
+    copy_new(store.outputs() / PROFILE, KEPT / MORE_SEEDS)
+
+
+def copy_new(made: Path, kept: Path) -> None:
+    """Copy results, but for weights and for what the reference run has, byte for byte."""
 
     def not_kept(folder: str, names: list[str]) -> set[str]:
         here, twin = Path(folder), KEPT / Path(folder).relative_to(made)
