@@ -40,12 +40,17 @@ def kept(tmp_path_factory):
 
 def test_every_artefact_that_is_kept_has_its_checksum(kept):
     checked = 0
-    for step in run_all.CHAIN:
-        for record in (kept / step).rglob("*.*.json"):
-            artefact = record.with_suffix("")
-            if artefact.exists():
-                assert json.loads(record.read_text())["sha256"] == sha256(artefact), artefact
-                checked += 1
+    apart = (kept / name for name in (reference.SEARCHES, reference.MORE_SEEDS))
+    for record in (
+        record
+        for folder in (kept, *apart)
+        for step in run_all.CHAIN
+        for record in (folder / step).rglob("*.*.json")
+    ):
+        artefact = record.with_suffix("")
+        if artefact.exists():
+            assert json.loads(record.read_text())["sha256"] == sha256(artefact), artefact
+            checked += 1
     assert checked > 100
 
 
