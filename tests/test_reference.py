@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -40,17 +41,13 @@ def kept(tmp_path_factory):
 
 def test_every_artefact_that_is_kept_has_its_checksum(kept):
     checked = 0
-    apart = (kept / name for name in (reference.SEARCHES, reference.MORE_SEEDS))
-    for record in (
-        record
-        for folder in (kept, *apart)
-        for step in run_all.CHAIN
-        for record in (folder / step).rglob("*.*.json")
-    ):
-        artefact = record.with_suffix("")
-        if artefact.exists():
-            assert json.loads(record.read_text())["sha256"] == sha256(artefact), artefact
-            checked += 1
+    folders = kept, kept / reference.SEARCHES, kept / reference.MORE_SEEDS
+    for folder, step in product(folders, run_all.CHAIN):
+        for record in (folder / step).rglob("*.*.json"):
+            artefact = record.with_suffix("")
+            if artefact.exists():
+                assert json.loads(record.read_text())["sha256"] == sha256(artefact), artefact
+                checked += 1
     assert checked > 100
 
 
