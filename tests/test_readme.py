@@ -152,7 +152,7 @@ def test_what_the_searches_by_all_estimators_say():
     for what in ("size", "lost"):
         assert (table[f"p: {what} (Holm)"].dropna() > intervals.LEVEL).all(), what
     assert {*table.index[1:3]} == {"token", "example_squared"} <= {*planned["estimators"]}
-    says("the two that come next, the token sum and E g²")
+    says("the two whose subnetworks come next in size, the token sum and E g²")
 
 
 def test_what_the_subnetworks_of_three_searches_say():
@@ -163,27 +163,35 @@ def test_what_the_subnetworks_of_three_searches_say():
     assert {*tasks} < {*judged.columns}
     controls = [name for name in judged.index if not name.startswith(comparisons.BETWEEN)]
     between = judged.drop(controls)
-    says("is not decided: the three means are within .002 of each other")
+    sizes = scores["size"].sort_values().map(two)
+    says(f"of the sizes {sizes.iloc[0]}, {sizes.iloc[1]} and {sizes.iloc[2]}")
+    says("No difference is shown. The three means are within .002 of each other")
     assert len(scores) == len(between) == 3 and scores["good"].agg(np.ptp) < 0.002
     assert (between["p (Holm)"] > intervals.LEVEL).all()
-    says("no interval of a difference over tasks reaches beyond ±.03")
+    says("the intervals of the differences over tasks reach to about ±.03; on single tasks")
     ends = np.array([intervals.of_mean(row) for row in between[tasks].to_numpy()])
     assert abs(ends).max().round(2) == 0.03
+    most = abs(between[tasks]).max()
+    says(f"the means differ by up to {two(most.max())} ({most.idxmax()})")
     says("good is above random and bad on each of the five tasks, whichever of the three chose")
     assert (judged.loc[controls, tasks] > 0).all(axis=None)
-    says("survives Holm's correction for all nine differences with E g²")
+    says("After Holm's correction for the nine comparisons, good is shown to be better than random")
     formulas = {key: ESTIMATORS[key].formula for key in ("example_squared", "token", "example")}
     randoms = {key: f"{formula}: good − random" for key, formula in formulas.items()}
     sure = {name for name in judged.index if judged.loc[name, "p (Holm)"] < intervals.LEVEL}
     assert len(judged) == 9 and sure == {randoms["example_squared"], randoms["token"]}
-    for key in randoms:
+    for key, end in (("example_squared", ")"), ("token", ")"), ("example", "; STS-B")):
         found = judged.loc[randoms[key]]
         p = f"{found['p (Holm)']:.2g}".lstrip("0")
-        says(f"({difference(found[tasks].astype(float))}, p = {p})")
+        says(f"({difference(found[tasks].astype(float))}, p = {p}{end}")
+    uneven = judged.loc[randoms["example"], tasks].astype(float)
+    low, high = (two(f(uneven.drop("STS-B"))) for f in (min, max))
+    says(f"STS-B {two(uneven['STS-B'])}, elsewhere {low} to {high}")
+    assert judged.loc[list(randoms.values()), "mean"].idxmax() == randoms["example"]
     bad = judged.loc[[f"{formula}: good − bad" for formula in formulas.values()], tasks]
     low, high = two(bad["STS-B"].min()), two(bad["STS-B"].max())
     elsewhere = two(bad.drop(columns="STS-B").max(axis=None))
-    says(f"on STS-B it is {low} to {high}, elsewhere at most {elsewhere}, and so its")
+    says(f"on STS-B they are {low} to {high} apart, elsewhere at most {elsewhere}, and so")
 
 
 def test_what_the_searches_kappas_say():
