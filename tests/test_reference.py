@@ -39,6 +39,12 @@ def kept(tmp_path_factory):
         os.environ["OUTPUTS_DIR"] = before
 
 
+def of_searches(kept, name):
+    """Read the records of this name that `searches` keeps: (task and seed, content) for each."""
+    for file in sorted((kept / "searches").glob(f"*/*/seed_*/{name}")):
+        yield {"task": file.parts[-3], "seed": file.parts[-2]}, json.loads(file.read_text())
+
+
 def test_every_artefact_that_is_kept_has_its_checksum(kept):
     checked = 0
     folders = kept, kept / reference.SEARCHES, kept / reference.MORE_SEEDS
@@ -76,9 +82,9 @@ def test_what_it_says_is_done_is_there(kept):
 
 def test_the_table_of_searches_is_what_the_kept_searches_give(kept):
     lines = [
-        {"task": file.parts[-3], "seed": file.parts[-2], "estimator": name, **line}
-        for file in (kept / "searches" / "03_structured_pruning").glob("*/*/halves.json")
-        for name, line in json.loads(file.read_text()).items()
+        {**which, "estimator": name, **line}
+        for which, found in of_searches(kept, "halves.json")
+        for name, line in found.items()
     ]
     sizes = comparisons.of_searches(pd.DataFrame(lines))["size"]
     stored = pd.read_csv(kept / "searches" / "tables" / "searches_compared.csv", index_col=0)
@@ -90,12 +96,9 @@ def test_the_table_of_searches_is_what_the_kept_searches_give(kept):
 
 def test_the_scores_by_estimator_are_what_the_kept_trainings_give(kept):
     lines = [
-        {"task": file.parts[-3], **line}
-        for file in (kept / "searches" / "05_retrain_tickets").glob("*/*/systems.json")
-        for line in json.loads(file.read_text())
+        {**which, **line} for which, found in of_searches(kept, "systems.json") for line in found
     ]
-    found = pd.DataFrame(lines)
-    scores = found.groupby(["group", "item", "task"])["score"].agg(["mean", "count"])
+    scores = pd.DataFrame(lines).groupby(["group", "item", "task"])["score"].agg(["mean", "count"])
     folder = kept / "searches" / "tables"
     stored = pd.read_csv(folder / "scores_by_estimator.csv", index_col=0)
     for name in ("example", "example_squared", "token"):
