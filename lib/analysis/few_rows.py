@@ -162,14 +162,13 @@ def so(shares: pd.DataFrame) -> str:
         -1: "do better than more rows",
         0: "are not shown to differ from more rows",
     }[intervals.side(intervals.of_mean(steps))]
-    found, middle, mean = shares[MORE].mean(), np.median(theirs), theirs.mean()
+    found, mean = shares[MORE].mean(), theirs.mean()
     return (
         f"On more rows, retrained bad subnetworks learn {found:.2f} of what the full model learns, "
         f"on few rows {shares[OWN].mean():.2f} (means of {len(shares)} tasks). {part} "
         f"({_mean(gain)}). About as many steps on few rows {replaced} ({_mean(steps)}). The share "
-        f"on more rows, {found:.2f} [{low:.2f}, {high:.2f}], "
-        f"{'holds' if low <= middle <= high else 'does not hold'} the paper's median of these "
-        f"tasks, {middle:.2f} (their mean is {mean:.2f})."
+        f"on more rows is {found:.2f} [{low:.2f}, {high:.2f}]; the paper's mean of these tasks, "
+        f"{mean:.2f}, lies {'inside' if low <= mean <= high else 'outside'} that interval."
     )
 
 

@@ -8,7 +8,8 @@ MASKS = [("claim 0", AGREES), ("claim 1", DISAGREES)]
 
 
 def box(verdicts, bad):
-    return of_the_paper.what_we_learned(list(zip(CLAIMS, verdicts, strict=True)), MASKS, bad)
+    good = {task: share + 0.1 for task, share in bad.items()}
+    return of_the_paper.what_we_learned(list(zip(CLAIMS, verdicts, strict=True)), MASKS, bad, good)
 
 
 def test_three_runs_get_three_answers():
@@ -31,6 +32,7 @@ def test_three_runs_get_three_answers():
     assert "less than the paper's on 3 of 3" in differs.so and "stay open" not in differs.so
     assert "ones do on 3 of 3 tasks, the paper's own on 1 of 3" in agrees.so
     assert "less than the paper's on 0 of 3" in agrees.so
+    assert "Good ones do on 3 of 3 tasks." in agrees.so and "do on 0 of 3 tasks." in differs.so
     assert "bad ones learn 60 % (RTE), 92 % (MNLI), 63 % (QNLI) of" in differs.paper
     assert "no subnetwork has been trained again" in nothing.so and "Most claims" in nothing.so
     assert len({agrees.so, differs.so, nothing.so}) == 3

@@ -15,9 +15,11 @@ Thirds = Mapping[str, Mapping[str, np.ndarray]]  # {"heads" or "MLPs": {task: a 
 # What an estimator can matter for: notebook 07's comparisons of two estimators. The others compare
 # one with chance, or with itself.
 MATTERS_FOR = {
-    "how many examples a reliable order takes": "A", "what the order predicts": "BC",
-    "the score of the better half of the heads": "DH", "how far seeds agree": "I",
-}  # fmt: skip
+    "how many examples a reliable order takes (A)": "A",
+    "what the order predicts (B, C)": "BC",
+    "the score of the half of the heads that E|g| or the running sum ranks higher (D, H)": "DH",
+    "how far seeds agree (I)": "I",
+}
 
 
 def survivors(kept: Thirds, theirs: Thirds, supers: pd.DataFrame) -> Finding:
@@ -37,9 +39,12 @@ def survivors(kept: Thirds, theirs: Thirds, supers: pd.DataFrame) -> Finding:
         return Finding("no task keeps some units and prunes others.", paper, f"{NOTHING}.")
     run = f"{_clauses(places)}."
     so = "; ".join(
-        f"the paper's preference of {units} for the {where} shows on "
+        f"that {rule}, as we read the paper's preference of {units} for the {where}, holds on "
         f"{places[units].shown or 'none'} of {count_of(places[units].asked, 'task')}"
-        for units, where in (("heads", "earlier and middle layers"), ("MLPs", "middle"))
+        for units, where, rule in (
+            ("heads", "earlier and middle layers", "the upper third keeps the fewest heads"),
+            ("MLPs", "middle", "the middle third keeps the most MLPs"),
+        )
         if units in places
     )
     asked = supers[(supers["seeds"] > 1) & (supers["by chance"] > 0)]  # chance could be surpassed
@@ -100,10 +105,12 @@ def _on_most(tasks: Sized) -> str:
     return "on the one task" if len(tasks) == 1 else "on most tasks"
 
 
-def stability(table: pd.DataFrame) -> Finding:
+def stability(table: pd.DataFrame, by_code: Mapping[str, float] | None = None) -> Finding:
     """Notebook 07: does another seed keep the same heads?
 
     table: of `lib.analysis.agreement.table`, for heads
+    by_code: {task: κ of the searches by the running sum, by which the authors' code chose}, where
+        the searches of `table` went by another estimator
     """
     low, high = (
         numbers.number(f"{end} Fleiss' kappa of heads", "all")[0] for end in ("least", "largest")
@@ -137,6 +144,11 @@ def stability(table: pd.DataFrame) -> Finding:
     above = int((kappas > high).sum())
     so += f" (κ {_span(kappas)}; 1 would be the same heads). The paper's seeds have {low:.2f} to "
     so += f"{high:.2f}; here κ is above that on {above} of {count_of(len(known), 'task')}"
+    coded = pd.Series(by_code or {}, dtype=float).reindex(known.index).dropna()
+    if len(coded):
+        so += ". The authors' code chose by the running sum; searches by it have κ "
+        so += f"{_span(coded)} here, above the paper's on {int((coded > high).sum())} and below on "
+        so += f"{int((coded < low).sum())} of {count_of(len(coded), 'task')}"
     return Finding(run, paper, f"{so}.")
 
 
@@ -239,13 +251,14 @@ def overlaps(
     agree: tuple[float, float],
     kinds: tuple[float, float, float],
     pairs: tuple[float, float, float],
+    of_mlps: tuple[float, float, float],
 ) -> Finding:
     """Notebook 09: do tasks share their survivors?
 
     table: of `lib.analysis.overlap.table`, for heads
     agree: (correlation, p) of `lib.analysis.overlap.seeds_agree`
-    kinds, pairs: (κ of one kind, of others, p) of `lib.analysis.overlap.of_one_kind`, for all
-        tasks, and for those whose rows are pairs of sentences
+    kinds, pairs, of_mlps: (κ of one kind, of others, p) of `lib.analysis.overlap.of_one_kind`, for
+        the heads of all tasks, the heads of those whose rows are pairs of sentences, and the MLPs
     """
     paper = (
         "overlaps are “not particularly large, but still more than what we would expect if the "
@@ -290,12 +303,14 @@ def overlaps(
         run += f" κ is {same:.2f} for two tasks of one kind and {other:.2f} for others "
         run += f"({worded(p_kinds)})."
         if p_kinds < LEVEL:
-            so += ". Tasks of one kind are closer, unlike in the paper"
-            if not np.isnan(p_pairs := pairs[2]):
-                shown = "they are, too" if p_pairs < LEVEL else "that is not shown"
-                so += f"; among tasks of sentence pairs {shown} ({worded(p_pairs)})"
+            so += ". By κ, heads of tasks of one kind are closer, which is not what the paper says"
+            others = (("among tasks of sentence pairs", pairs[2]), ("for MLPs", of_mlps[2]))
+            for which, p_other in others:
+                if not np.isnan(p_other):
+                    shown = "so it is, too" if p_other < LEVEL else "this is not shown"
+                    so += f"; {which} {shown} ({worded(p_other)})"
         else:
-            so += ". That tasks of one kind are closer is not shown, as in the paper"
+            so += ". That heads of tasks of one kind are closer is not shown, as in the paper"
     return Finding(run, paper, f"{so}.")
 
 

@@ -14,13 +14,16 @@ WINS = 0.9  # the share of the gap from which on a ticket is called winning here
 
 
 def what_we_learned(
-    run: Sequence[tuple[str, str]], masks: Sequence[tuple[str, str]], bad: Mapping[str, float]
+    run: Sequence[tuple[str, str]],
+    masks: Sequence[tuple[str, str]],
+    bad: Mapping[str, float],
+    good: Mapping[str, float],
 ) -> Finding:
     """Answer the title's question from all lines of the notebook.
 
     run: (claim, verdict of the run); masks: the same by the authors' masks, where these can judge
-    bad: the share of the gap between majority class and full model that retrained bad s-pruned
-        subnetworks recover, by task; empty if none was trained
+    bad, good: the share of the gap between majority class and full model that retrained s-pruned
+        subnetworks of this kind recover, by task; empty if none was trained
     """
     verdicts = [verdict for _, verdict in run]
     agree, differ = (sum(v.startswith(side) for v in verdicts) for side in (AGREES, DISAGREES))
@@ -40,7 +43,7 @@ def what_we_learned(
             f"{_listed(bad)} of what the full model learns."
         )
     theirs = papers_shares([*bad])["bad"]
-    return Finding(text, _paper(masks, theirs), _so(bad, theirs, agree + differ, len(run)))
+    return Finding(text, _paper(masks, theirs), _so(bad, good, theirs, agree + differ, len(run)))
 
 
 def _one_task(verdicts: Sequence[str]) -> bool:
@@ -66,12 +69,20 @@ def _paper(masks: Sequence[tuple[str, str]], theirs: Mapping[str, float]) -> str
     )
 
 
-def _so(bad: Mapping[str, float], theirs: Mapping[str, float], decided: int, claims: int) -> str:
+def _so(
+    bad: Mapping[str, float],
+    good: Mapping[str, float],
+    theirs: Mapping[str, float],
+    decided: int,
+    claims: int,
+) -> str:
     if not bad:
         answer = "whether all tickets win stays open: no subnetwork has been trained again."
     else:
         where = "on this task" if len(bad) == 1 else "here"
-        won, theirs_won = (sum(x >= WINS for x in of.values()) for of in (bad, theirs))
+        won, good_won, theirs_won = (
+            sum(share >= WINS for share in shares.values()) for shares in (bad, good, theirs)
+        )
         answer = (
             f"{'nearly' if won == len(bad) else 'not'} all tickets win {where}, if to win is to "
             f"learn {100 * WINS:.0f} % of what the full model learns: by the means, bad ones do on "
@@ -81,11 +92,12 @@ def _so(bad: Mapping[str, float], theirs: Mapping[str, float], decided: int, cla
             less = sum(bad[task] < share for task, share in theirs.items())
             answer += f", the paper's own on {theirs_won} of {len(theirs)}; ours learn less than "
             answer += f"the paper's on {less} of {len(theirs)}"
-        answer += ". Where they are shown to be behind good ones, notebook 06 says."
+        answer += f". Good ones do on {good_won} of {count_of(len(good), 'task')}. Where bad ones "
+        answer += "are shown to be behind good ones, notebook 06 says."
     rest = claims - decided
     if rest > claims / 2:
         answer += (
-            " Most claims stay open. Each line below has a guess of what would decide it, if mean "
-            "and spread stayed as they are."
+            " Most claims stay open. A line that cannot tell has a guess of what would decide "
+            "it, if mean and spread stayed as they are."
         )
     return answer

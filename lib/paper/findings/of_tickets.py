@@ -55,7 +55,7 @@ def tickets(table: pd.DataFrame, tasks: Sequence[str]) -> Finding:
 def _compared(kind: str, sides: Mapping[str, Sequence[str]]) -> str:
     """Where `kind` stands beside good, in one sentence."""
     words = {
-        "behind": "good beats {kind} on {tasks}",
+        "behind": "each task by itself, good beats {kind} on {tasks}",
         "par": "{kind} is on a par (within 5 points) on {tasks}",
         "ahead": "{kind} beats good on {tasks}",
         "open": "on {tasks} the difference from {kind} is not decided",
@@ -86,7 +86,7 @@ def _about_bad(
         so += f"({most}good − bad = {lead:.2f} [{low:.2f}, {high:.2f}])"
         fallen = [task for task in rest if task in sides["behind"]]
         still_open = [task for task in rest if task not in fallen]
-        so += f"; on {names_of(fallen)} it does not survive the correction" if fallen else ""
+        so += f"; on {names_of(fallen)} the difference does not survive it" if fallen else ""
         so += f"; on {names_of(still_open)} it is not decided" if still_open else ""
         return so + "; the paper sees bad ones behind, too"
     if not rest:

@@ -26,7 +26,7 @@ STYLES: dict[str, dict[str, Any]] = {
 }
 
 # The estimators that the notebooks speak of; figures of many lines draw the others in grey.
-MAIN = ("example", "running", "signed", "removal, moved")
+MAIN = ("example", "running", "signed", "removal, net", "removal, moved")
 REASONS = {
     "other rows": ("o", BLUE, "same model, other examples"),
     "other seed": ("s", ORANGE, "another seed, same examples"),
@@ -119,7 +119,7 @@ def usefulness(
         axes.fill_between(band.index, band["low"], band["high"], **style)
         axes.plot(band.index, band["mean"], color="0.5", linewidth=1, label="random orders, mean")
         if majority[task] > table.min(axis=None) - 0.1:  # far below, it would stretch the axis
-            axes.axhline(majority[task], color="0.3", linestyle=":", label="majority class")
+            axes.axhline(majority[task], color="0.3", linewidth=0.6, label="majority class")
         for name in shown_first(list(table.columns)):
             _curve(axes, table.index, table[name], name, names)
         axes.set_title(task, fontsize=9)

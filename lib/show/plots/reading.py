@@ -76,7 +76,13 @@ def agreement_by_task(tables: Mapping[str, pd.DataFrame], papers: tuple[float, f
                 axes.scatter(kappas[group], y[group], facecolor=fill, **dot, label=label)
     text = f"the paper's range, {papers[0]:.2f} to {papers[1]:.2f}"
     axes.axvspan(*papers, color="0.9", linewidth=0, zorder=0, label=text)
-    axes.axvline(0, color="0.3", linewidth=1, linestyle="--", label="random masks")
+    axes.axvline(
+        0,
+        color="0.3",
+        linewidth=1,
+        linestyle="--",
+        label="κ = 0: chance, if all seeds kept one share",
+    )
     axes.set_yticks(np.arange(len(ours))[::-1], ours.index, fontsize=8)
     axes.set_ylim(-0.6, len(ours) - 0.4)
     axes.set_xlabel("Fleiss' κ of the heads over seeds")
@@ -303,7 +309,7 @@ def _excess(axes: Axes, table: pd.DataFrame, heights: np.ndarray) -> None:
         "test: more than chance, also within layers": (significant & within, "o", BLUE, BLUE),
         "test: more than chance; within layers not shown": (significant & ~within, "D", SKY, BLUE),
         "test: more than chance within layers only": (~significant & within, "^", SKY, BLUE),
-        "test: indistinguishable from chance": (
+        "test: not shown to be more than chance": (
             tested & ~significant & ~within,
             "o",
             "white",
