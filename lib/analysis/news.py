@@ -148,10 +148,10 @@ def _of_single_weights(records: Sequence[Mapping[str, float]]) -> News:
     if not len(found):
         return News(what, "–", "–", f"{CANNOT_TELL}: needs 07_stability of two seeds")
     seeds, chance, _, before = found.mean(0)
-    run = f"{seeds:.2f}; by chance {chance:.2f}; with the pre-trained weights' own {before:.2f}"
+    run = f"{seeds:.2f}; by chance {chance:.2f}; with the largest pre-trained {before:.2f}"
     two, by_chance, at_most = found[:, :3].T
     nearer = two - by_chance > at_most - two
-    most = "yes: nearer to all that their sizes allow than to chance"
+    most = "yes: the index is nearer to the most that their sizes allow than to chance"
     so = most if nearer.all() else f"in {nearer.sum()} of {len(nearer)} tasks"
     return News(what, "not published", run, so)
 

@@ -189,7 +189,7 @@ def test_the_news_come_out_either_way():
         "yes, and layers alone do not explain it",
         "yes, and layers alone do not explain it",
         "not shown",
-        "yes: nearer to all that their sizes allow than to chance",
+        "yes: the index is nearer to the most that their sizes allow than to chance",
     ]
     assert yes[4].so == "it flatters" and yes[4].run.startswith("+0.160")
     assert [one.so for one in no[:4]] == [

@@ -213,7 +213,10 @@ def test_patterns_tell_a_preference_from_its_opposite_and_from_none():
     )
     alone = correlation(-0.4, -0.1, 0.1, 0.001).rename({"all tasks": "CoLA"}, level="tasks")
     named = of_all.patterns(pd.concat([correlation(-0.4, -0.1, 0.1, 0.001), alone]), f1)
-    assert "task by task, on CoLA only" in named.so and "task by task" not in fewer.so
+    assert (
+        "task by task, after Holm's correction, on CoLA only" in named.so
+        and "task by task" not in fewer.so
+    )
     nothing = of_all.patterns(correlation(np.nan, np.nan, np.nan, np.nan), f1)
     assert of_all.NOTHING in nothing.so
     mixed = correlation(0.4, -0.1, 0.1, 0.001)

@@ -243,7 +243,7 @@ def _which(correlations: pd.DataFrame, kinds: Sequence[str]) -> str:
     ]
     lower = alone[alone["correlation"] < alone["by layers alone"]]
     names = list(dict.fromkeys(lower.index.get_level_values("tasks")))
-    return f"; task by task, on {names_of(names)} only" if names else ""
+    return f"; task by task, after Holm's correction, on {names_of(names)} only" if names else ""
 
 
 def overlaps(
