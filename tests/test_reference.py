@@ -41,7 +41,7 @@ def kept(tmp_path_factory):
 
 def of_searches(kept, name):
     """Read the records of this name that `searches` keeps: (task and seed, content) for each."""
-    for file in sorted((kept / "searches").glob(f"*/*/seed_*/{name}")):
+    for file in sorted((kept / reference.SEARCHES).glob(f"*/*/seed_*/{name}")):
         yield {"task": file.parts[-3], "seed": file.parts[-2]}, json.loads(file.read_text())
 
 
@@ -87,7 +87,9 @@ def test_the_table_of_searches_is_what_the_kept_searches_give(kept):
         for name, line in found.items()
     ]
     sizes = comparisons.of_searches(pd.DataFrame(lines))["size"]
-    stored = pd.read_csv(kept / "searches" / "tables" / "searches_compared.csv", index_col=0)
+    stored = pd.read_csv(
+        kept / reference.SEARCHES / "tables" / "searches_compared.csv", index_col=0
+    )
     assert sizes.index.tolist() == stored.index.tolist()
     assert np.allclose(sizes, stored["size"], atol=1e-4)
     planned = profiles.load(profiles.PARAMS / "searches.yaml", "searches")
@@ -99,7 +101,7 @@ def test_the_scores_by_estimator_are_what_the_kept_trainings_give(kept):
         {**which, **line} for which, found in of_searches(kept, "systems.json") for line in found
     ]
     scores = pd.DataFrame(lines).groupby(["group", "item", "task"])["score"].agg(["mean", "count"])
-    folder = kept / "searches" / "tables"
+    folder = kept / reference.SEARCHES / "tables"
     stored = pd.read_csv(folder / "scores_by_estimator.csv", index_col=0)
     for name in ("example", "example_squared", "token"):
         group = "s-pruning" if name == "example" else tables.OF_ESTIMATOR.format(name)
