@@ -132,10 +132,10 @@ def searches(outputs: str) -> None:
 def more_seeds(outputs: str) -> None:
     """Keep what further seeds of the profile `reference` have made, apart until all are there."""
     read_from(outputs)
-    copy_new(store.outputs() / PROFILE, KEPT / MORE_SEEDS)
+    copy_new(store.outputs() / PROFILE, KEPT / MORE_SEEDS, [*run_all.CHAIN])
 
 
-def copy_new(made: Path, kept: Path) -> None:
+def copy_new(made: Path, kept: Path, steps: Iterable[str] = tuple(EACH)) -> None:
     """Copy results, but for weights and for what the reference run has, byte for byte."""
 
     def not_kept(folder: str, names: list[str]) -> set[str]:
@@ -143,7 +143,7 @@ def copy_new(made: Path, kept: Path) -> None:
         same = filecmp.cmpfiles(here, twin, names, shallow=False)[0] if twin.exists() else []
         return {*ignored(folder, names), *same, *(f"{name}.json" for name in same)}
 
-    for step in EACH:
+    for step in steps:
         if (made / step).exists():
             shutil.copytree(made / step, kept / step, ignore=not_kept, dirs_exist_ok=True)
 
