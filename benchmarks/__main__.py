@@ -2,7 +2,7 @@
 
 python -m benchmarks                      all but the long ones: ten minutes on two cores
 python -m benchmarks memory search:whole  only these; the results of the others stay
-python -m benchmarks table                print results.json as the table in the README
+python -m benchmarks table                print results.json as the table in docs/speed.md
 
 The rows come from the folder GLUE_DIR, or else from packages that pip installs.
 """
@@ -25,7 +25,7 @@ RESULTS = Path(__file__).with_name("results.json")
 
 
 def table(results: dict) -> str:
-    """Return the claims as the Markdown table in the README."""
+    """Return the claims as the Markdown table in docs/speed.md."""
     lines = [
         "| | against | times as fast, or as the row says; median (range) | wanted | script |",
         "|---|---|---|---|---|",

@@ -1,4 +1,4 @@
-"""The figures in README.md are those of the tables in outputs/reference."""
+"""The figures in README.md and docs/ are those of the tables in outputs/reference."""
 
 import json
 import re
@@ -19,19 +19,21 @@ from lib.pruning.importance import ESTIMATORS
 from lib.tickets.more_rows import AS_MANY_STEPS, BY_THE_RECIPE
 from tools import readme
 
-PAGE = " ".join((ROOT / "README.md").read_text().split())
+PAGES = ROOT / "README.md", ROOT / "docs" / "importance.md", ROOT / "docs" / "speed.md"
+PAGE = " ".join(" ".join(page.read_text() for page in PAGES).split())
 TABLES = ROOT / "outputs" / "reference"
 RUNS = {"study": TABLES / "study" / "tables", "reference": TABLES / "tables"}
 KINDS = ("bad", "random", "good")
+OF_BAD = "s-pruning", "bad (retrained)"
 
 
 def test_the_blocks_are_what_the_tables_and_boxes_say():
-    page = (ROOT / "README.md").read_text()
-    assert readme.written(page) == page, "run: python -m tools.readme"
+    for page in readme.PAGES:
+        assert readme.written(page) == page.read_text(), "run: python -m tools.readme"
 
 
 def says(text):
-    assert text in PAGE, f"README.md does not say {text!r}"
+    assert text in PAGE, f"neither README.md nor docs/ says {text!r}"
 
 
 def two(value):
@@ -164,7 +166,7 @@ def test_what_the_subnetworks_of_three_searches_say():
     controls = [name for name in judged.index if not name.startswith(comparisons.BETWEEN)]
     between = judged.drop(controls)
     sizes = scores["size"].sort_values().map(two)
-    says(f"of the sizes {sizes.iloc[0]}, {sizes.iloc[1]} and {sizes.iloc[2]}")
+    says(f"whose sizes are {sizes.iloc[0]}, {sizes.iloc[1]} and {sizes.iloc[2]}")
     says("No difference is shown. The three means are within .002 of each other")
     assert len(scores) == len(between) == 3 and scores["good"].agg(np.ptp) < 0.002
     assert (between["p (Holm)"] > intervals.LEVEL).all()
@@ -175,7 +177,8 @@ def test_what_the_subnetworks_of_three_searches_say():
     says(f"the means differ by up to {two(most.max())} ({most.idxmax()})")
     says("good is above random and bad on each of the five tasks, whichever of the three chose")
     assert (judged.loc[controls, tasks] > 0).all(axis=None)
-    says("After Holm's correction for the nine comparisons, good is shown to be better than random")
+    says("for nine comparisons (the three searches with one another, and good with random and with")
+    says("bad in each), good is shown to be better than random with E g²")
     formulas = {key: ESTIMATORS[key].formula for key in ("example_squared", "token", "example")}
     randoms = {key: f"{formula}: good − random" for key, formula in formulas.items()}
     sure = {name for name in judged.index if judged.loc[name, "p (Holm)"] < intervals.LEVEL}
@@ -279,22 +282,42 @@ def test_what_more_rows_do():
     systems = pd.read_csv(TABLES / "06_all_tickets_win" / "systems.csv")
     shares, _ = few_rows.learned(trainings, systems)
     good, random, bad, few = map(two, shares[["good", "random", "bad", few_rows.OWN]].mean())
-    says(f"bad ones learn {bad} of what the full model learns, on the 1,500 rows {few} (means of")
+    says(f"good ones then learn {good} of what the full model learns, random ones {random} and bad")
+    own = tables.gap(tables.constants_as_zero(systems), [*shares.index], *OF_BAD)
+    in_table = two(np.mean([*own.values()]))
+    says(f"where bad ones learn {few} (trained on a CPU, as in the table, {in_table})")
     gain, steps = (shares[a] - shares[b] for a, b in few_rows.PLANNED.values())
-    says(f"The difference, {interval(gain)}, is not decided")
-    says(f"they end {interval(steps)} lower")
+    says(f"the difference, {interval(gain)}, is not decided")
+    says(f"these end {interval(steps)} lower than more rows do")
     enough = shares["more"] >= 5749
     assert (gain[enough] > 0).all() and (gain[~enough] < 0).all()
     assert [*shares.index[~enough]] == ["MRPC", "RTE"] and enough.sum() == 6
     theirs = papers_shares([*shares.index])
     means = [two(np.mean([*theirs[kind].values()])) for kind in reversed(KINDS)]
-    says(f"good ones learn {good} and random ones {random} (paper: {means[0]} and {means[1]})")
+    says(f"and bad ones {bad} (paper, by the same measure: {means[0]}, {means[1]} and {means[2]})")
     behind = pd.Series(theirs["bad"]) - shares["bad"]
     says(f"bad ones learn {interval(behind)} less than the paper's {means[2]}")
     stsb = trainings.query("task == 'STS-B' and system == 'bad'").groupby(["rows", "length"])
     scores = stsb["score"].mean().map(two)
     says(f"With all 5,749 rows (three epochs, on a GPU) they reach {scores[5749, BY_THE_RECIPE]}")
     says(f"about as many steps on the 1,500 rows {scores[1500, AS_MANY_STEPS]}")
+
+
+def test_why_wnli_keeps_nothing():
+    says("WNLI's full model is worse than the majority class")
+    for file in (TABLES / "01_finetune" / "WNLI").glob("seed_*/result.json"):
+        result = json.loads(file.read_text())
+        assert result["score"] < result["majority"], file
+
+
+def test_how_much_faster_it_is():
+    claims = json.loads((ROOT / "benchmarks" / "results.json").read_text())["claims"]
+    padded = [
+        c["median"] for c in claims["finetuning"] if c["against"] == "every row padded to 128"
+    ]
+    says(f"fine-tuning is {min(padded):.1f} to {max(padded):.1f} times as fast as the authors'")
+    whole = [claim["median"] for claim in claims["search:whole"]]
+    says(f"search {min(whole):.1f} to {max(whole):.1f} times (MRPC, CoLA)")
 
 
 def test_what_the_gpu_has_measured():

@@ -1,30 +1,31 @@
-"""Write what the reference run and the study say into README.md, from their tables and boxes.
+"""Write what the runs say into README.md and docs/importance.md, from their tables and boxes.
 
 python -m tools.readme     after `python -m tools.reference results`
 
 The blocks between markers are written: which tasks the reference run has, its scores with the
 answers of its notebooks' boxes, the study's table of two estimators, what became of the study's
-comparisons in the reference run, and the searches with all estimators. A test compares the page
+comparisons in the reference run, and the searches with all estimators. A test compares the pages
 with what this would write.
 """
 
 import json
 import re
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pandas as pd
 
 from lib.artefacts.fingerprint import ROOT, notebook
 from lib.artefacts.publish import in_a_cell
 from lib.data.glue import TASKS
-from lib.paper import intervals
+from lib.paper import intervals, numbers
 from lib.paper.findings import worded
 from lib.paper.tables import KINDS, without_choice
 from lib.pruning.importance import ESTIMATORS
 from tools.blocks import fill
 from tools.reference import KEPT, SEARCHES, text
 
-PAGE = ROOT / "README.md"
 END = "<!-- end: tools.readme -->"
 BEGIN = "<!-- {}: written by `python -m tools.readme` -->"
 
@@ -81,7 +82,7 @@ def _and(names: list[str]) -> str:
 
 
 def reference() -> str:
-    """The scores of the tasks that are finished, and the boxes' answers."""
+    """The scores of the tasks that are finished, the paper's below them, and the boxes' answers."""
     gap = pd.read_csv(KEPT / "tables" / "gap_recovered.csv").set_index(["Unnamed: 0", "system"])
     scores = pd.read_csv(KEPT / "tables" / "table_3.csv")
     ours = scores[scores["whose"] == "ours"].set_index(["Unnamed: 0", "system"])
@@ -91,6 +92,13 @@ def reference() -> str:
         "full model": ours.loc["reference", "full model"],
         **{name: _with_share(ours, gap, system) for name, system in SYSTEMS.items()},
         "Fleiss' κ of the good heads": kappa.map("{:.2f}".format).replace("nan", "–"),
+        "*paper, BERT-base:* full model": _papers([("reference", "full model")], gap.columns),
+        **{
+            f"*paper:* {group[0]}-pruned, retrained: good / random / bad": _papers(
+                [(group, f"{kind} (retrained)") for kind in KINDS], gap.columns
+            )
+            for group in ("s-pruning", "m-pruning")
+        },
     }
     lines = [f"| | {' | '.join(gap.columns)} |", "|" + "---|" * (len(gap.columns) + 1)]
     lines += [f"| {name} | {' | '.join(row[gap.columns])} |" for name, row in rows.items()]
@@ -106,6 +114,14 @@ def _with_share(scores: pd.DataFrame, gap: pd.DataFrame, system: tuple[str, str]
     if system not in scores.index:
         return shares
     return scores.loc[system, gap.columns] + " " + shares.str.extract(r"(\(.*\))")[0]
+
+
+def _papers(systems: list[tuple[str, str]], tasks: pd.Index) -> pd.Series:
+    """A row of the paper's means over seeds (Table 3): these systems, side by side."""
+    cells = {
+        task: [numbers.number(item, task, group)[0] for group, item in systems] for task in tasks
+    }
+    return pd.Series({task: " / ".join(f"{x:.2f}" for x in row) for task, row in cells.items()})
 
 
 def replication() -> str:
@@ -193,20 +209,26 @@ def first_number(cell: object) -> str:
     return f"{match[1].replace('-', '−')}{whole.lstrip('0')}.{decimals}"
 
 
-def written(page: str) -> str:
-    """The page with all blocks written anew."""
-    blocks = {
-        "progress": progress(), "reference run": reference(), "study": study(),
-        "replication": replication(), "searches": searches(),
-    }  # fmt: skip
-    for name, block in blocks.items():
-        page = fill(page, BEGIN.format(name), END, block)
-    return page
+PAGES: dict[Path, dict[str, Callable[[], str]]] = {  # {page: {block: what writes it}}
+    ROOT / "README.md": {"progress": progress, "reference run": reference},
+    ROOT / "docs" / "importance.md": {
+        "replication": replication, "study": study, "searches": searches,
+    },
+}  # fmt: skip
+
+
+def written(page: Path) -> str:
+    """The page with all its blocks written anew."""
+    content = page.read_text()
+    for name, block in PAGES[page].items():
+        content = fill(content, BEGIN.format(name), END, block())
+    return content
 
 
 def main() -> int:
-    """Write the page; the exit status."""
-    PAGE.write_text(written(PAGE.read_text()))
+    """Write the pages; the exit status."""
+    for page in PAGES:
+        page.write_text(written(page))
     return 0
 
 

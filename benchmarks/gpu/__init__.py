@@ -1,4 +1,4 @@
-"""Measure on a GPU what README says about speed, in the few minutes that a GPU is at hand.
+"""Measure on a GPU what docs/speed.md says, in the few minutes that a GPU is at hand.
 
     python -m benchmarks.gpu --minutes 9              BERT-base and e5-small, on the first GPU
     python -m benchmarks.gpu --minutes 1 --rehearse   a tiny model, to see that it works there
