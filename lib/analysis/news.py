@@ -132,12 +132,13 @@ def _mostly(counts: list[tuple[int, int]], units: str) -> str:
         several = "two tasks with the same seeds" if units == "pairs" else "two seeds of a task"
         return f"{CANNOT_TELL}: needs masks of {several}"
     (over, asked), (within, asked_within) = counts
-    yes = "yes" if over == asked and within in (0, asked_within) else f"on most {units}"
     if asked_within and within > asked_within / 2:
+        yes = "yes" if (over, within) == (asked, asked_within) else f"on most {units}"
         return f"{yes}, and layers alone do not explain it"
-    return (
-        f"{yes}, but layers may explain it" if over > asked / 2 else f"not shown for most {units}"
-    )
+    if over <= asked / 2:
+        return f"not shown for most {units}"
+    yes = "yes" if over == asked and not within else f"on most {units}"
+    return f"{yes}, but layers may explain it"
 
 
 def _of_single_weights(records: Sequence[Mapping[str, float]]) -> News:

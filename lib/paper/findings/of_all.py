@@ -17,7 +17,7 @@ Thirds = Mapping[str, Mapping[str, np.ndarray]]  # {"heads" or "MLPs": {task: a 
 MATTERS_FOR = {
     "how many examples a reliable order takes (A)": "A",
     "what the order predicts (B, C)": "BC",
-    "the score of the half of the heads that E|g| or the running sum ranks higher (D, H)": "DH",
+    "the score of the heads ranked higher (D: by E|g| or running sum; H: normalised or not)": "DH",
     "how far seeds agree (I)": "I",
 }
 
@@ -39,13 +39,9 @@ def survivors(kept: Thirds, theirs: Thirds, supers: pd.DataFrame) -> Finding:
         return Finding("no task keeps some units and prunes others.", paper, f"{NOTHING}.")
     run = f"{_clauses(places)}."
     so = "; ".join(
-        f"that {rule}, as we read the paper's preference of {units} for the {where}, holds on "
-        f"{places[units].shown or 'none'} of {count_of(places[units].asked, 'task')}"
-        for units, where, rule in (
-            ("heads", "earlier and middle layers", "the upper third keeps the fewest heads"),
-            ("MLPs", "middle", "the middle third keeps the most MLPs"),
-        )
-        if units in places
+        f"that {one.rule}, as we read the paper's preference of {units} for the {one.where}, "
+        f"holds on {one.shown or 'none'} of {count_of(one.asked, 'task')}"
+        for units, one in places.items()
     )
     asked = supers[(supers["seeds"] > 1) & (supers["by chance"] > 0)]  # chance could be surpassed
     if not len(asked):
@@ -74,8 +70,13 @@ def _uneven(kept: Mapping[str, np.ndarray]) -> list[np.ndarray]:
 
 
 class _Preferred(NamedTuple):
-    """Where one kind of units is, in a clause; on how many of the tasks asked as the paper says."""
+    """Where the paper sees one kind of units, and the rule by which we count the tasks that agree.
 
+    clause: what this run shows; shown, asked: on how many tasks the rule holds, and of how many
+    """
+
+    where: str
+    rule: str
     clause: str
     shown: int
     asked: int
@@ -89,11 +90,14 @@ def _places(kept: Thirds) -> dict[str, _Preferred]:
         most = sum(int(part[2] > part[:2].max()) for part in parts)
         clause = f"the upper third of the layers keeps the fewest heads on {fewest} and the most "
         clause += f"on {most} of {count_of(len(parts), 'task')}"
-        places["heads"] = _Preferred(clause, fewest, len(parts))
+        rule = "the upper third keeps the fewest heads"
+        where = "earlier and middle layers"
+        places["heads"] = _Preferred(where, rule, clause, fewest, len(parts))
     if parts := _uneven(kept.get("MLPs", {})):
         middle = sum(int(part[1] > max(part[0], part[2])) for part in parts)
-        clause = f"the middle third keeps the most MLPs on {middle} of "
-        places["MLPs"] = _Preferred(clause + count_of(len(parts), "task"), middle, len(parts))
+        rule = "the middle third keeps the most MLPs"
+        clause = f"{rule} on {middle} of {count_of(len(parts), 'task')}"
+        places["MLPs"] = _Preferred("middle", rule, clause, middle, len(parts))
     return places
 
 
