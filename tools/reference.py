@@ -126,7 +126,9 @@ def searches(outputs: str) -> None:
         ran(step, SEARCHES, parameters)
         files = (made / "tables" / f"{name}.{end}" for name in names for end in ("csv", "md"))
         copy_with_records((file for file in files if file.exists()), kept / "tables")
-    copy_new(made, kept)
+    # Nothing is removed in this profile, so removal.npy is all nan. The gradients are those of the
+    # reference run's models: its own, up to rounding.
+    copy_new(made, kept, but=("removal.npy", "gradients.npy", "token_sums.npy"))
 
 
 def more_seeds(outputs: str) -> None:
@@ -135,13 +137,16 @@ def more_seeds(outputs: str) -> None:
     copy_new(store.outputs() / PROFILE, KEPT / MORE_SEEDS, [*run_all.CHAIN])
 
 
-def copy_new(made: Path, kept: Path, steps: Iterable[str] = tuple(EACH)) -> None:
-    """Copy results, but for weights and for what the reference run has, byte for byte."""
+def copy_new(
+    made: Path, kept: Path, steps: Iterable[str] = tuple(EACH), but: Iterable[str] = ()
+) -> None:
+    """Copy results, but for weights, these files, and what the reference run has, byte for byte."""
+    left_out = {*but, *(f"{name}.json" for name in but)}
 
     def not_kept(folder: str, names: list[str]) -> set[str]:
         here, twin = Path(folder), KEPT / Path(folder).relative_to(made)
         same = filecmp.cmpfiles(here, twin, names, shallow=False)[0] if twin.exists() else []
-        return {*ignored(folder, names), *same, *(f"{name}.json" for name in same)}
+        return {*ignored(folder, names), *left_out, *same, *(f"{name}.json" for name in same)}
 
     for step in steps:
         if (made / step).exists():
