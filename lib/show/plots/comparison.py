@@ -168,8 +168,10 @@ def dots(
     figure, panels = panels_of(len(kinds), width, 0.85 + 0.19 * len(tasks), columns=columns)
     heights = {task: -place for place, task in enumerate(tasks)}
     least, most = span or (-np.inf, np.inf)
-    has_line = bool((compared["± 95 %"] > 0).any())
-    names = f"this run{' (line: ± 95 % of the difference)' if has_line else ''}", "the paper"
+    ours, width_95 = compared["ours"], compared["± 95 %"]
+    cut = bool(((ours + width_95 > most) | (ours - width_95 < least)).any())
+    about = f"line: ± 95 % of the difference{', within what is possible' if cut else ''}"
+    names = f"this run ({about})" if (width_95 > 0).any() else "this run", "the paper"
     for number, (axes, kind) in enumerate(zip(panels, kinds, strict=True)):
         rows = compared[compared["what"] == kind]
         y = rows["task"].map(heights)

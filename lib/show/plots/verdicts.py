@@ -16,7 +16,6 @@ MARKERS: dict[str, dict[str, Any]] = {
     "disagrees": {"marker": "X", "color": "#d55e00", "markersize": 10},
     "cannot tell": {"marker": "o", "color": "0.45", "markersize": 9, "markerfacecolor": "white"},
 }
-WORDS = {"agrees": "for", "disagrees": "against", "cannot tell": "open"}
 TEXT = 8.5  # points
 
 
@@ -48,9 +47,7 @@ def verdicts(
                 (position, by[judge]) for position, (_, by) in enumerate(claims) if judge in by
             ]
             count = Counter(verdict for _, verdict in found)
-            tally = ", ".join(
-                f"{count[name]} {word}" for name, word in WORDS.items() if count[name]
-            )
+            tally = ", ".join(f"{name} {count[name]}" for name in MARKERS if count[name])
             axes.text(left, y, f"{judge}: {tally}", fontsize=TEXT, va="center")
             for position, verdict in found:
                 axes.plot(position, y, linestyle="", markeredgewidth=1.3, **MARKERS[verdict])
