@@ -33,6 +33,7 @@ from lib.artefacts import store
 from lib.artefacts.files import check_writable
 from lib.artefacts.fingerprint import ROOT, notebook
 from lib.data import sources
+from lib.data.sources.unavailable import Unavailable
 from lib.paper import masks as published
 
 # {notebook: (scope, the notebooks that it reads)}. scope: "each" runs once per task and seed,
@@ -90,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             said = "Stopped. Finished work is kept; the same command continues from there."
             console.print(said, style="yellow")
             return 128 + (stop.args[0] if stop.args else signal.SIGINT)
-        if isinstance(end, ConfigError | LookupError):
+        if isinstance(end, ConfigError):
             _console(stderr=True).print(str(end), style="red", soft_wrap=True)
             return 2
         if isinstance(end, ClusterLostError | OSError):
@@ -207,6 +208,11 @@ def run(options: argparse.Namespace, console: Console) -> int:
             f"{folder} cannot be written to ({fault.strerror}); free space or permit it there, or "
             "name another folder for all outputs in the variable OUTPUTS_DIR"
         ) from None
+    if options.scheduler and options.jobs:
+        raise ConfigError(
+            f"--jobs {options.jobs}: the workers of a scheduler are those that you started there; "
+            "leave out --jobs"
+        )
     try:
         chain, masks = what_to_run(profile, console)
         if masks:
@@ -219,7 +225,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
                 origins = sources.locate(*where)
         jobs = plan(chain, chosen.name, profile, origins, masks)
         wanted = select(jobs, chain, options.only)
-    except ValueError as fault:  # a wrong checksum, an unknown label, a broken mask file
+    # a wrong checksum, an unknown label, a broken mask file; an encoder or rows that nobody has
+    except (ValueError, Unavailable) as fault:
         raise ConfigError(str(fault)) from None
     if options.dry_run:
         show_plan(console, wanted, chosen.name, profile, options)
@@ -267,7 +274,8 @@ def what_to_run(profile: Profile, console: Console) -> tuple[dict, list[str]]:
     masks = [record["fingerprint"] for place in found if (record := place.done())]
     if not masks:
         raise ConfigError(
-            f"{folder} has no masks of {', '.join(profile.tasks)} with seeds {profile.seeds}"
+            f"{folder} has no masks of {', '.join(profile.tasks)} with seeds {profile.seeds}; name "
+            "others with --tasks and --seeds"
         )
     chain = {step: ("once", ()) for step in CHAIN if "masks_dir" in parameter_names(step)}
     numbers = ", ".join(step[:2] for step in chain)
@@ -335,7 +343,8 @@ def show_plan(
     console.print(table)
     whole = estimate.human_time(sum(expected.values()) / cluster.workers)
     console.print(
-        f"{len(todo)} of {len(jobs)} jobs to do; about {whole} with {cluster.workers} workers. "
+        f"{len(todo)} of {len(jobs)} jobs to do; about {whole} with {cluster.workers} workers"
+        f"{' of this machine; the scheduler is not asked' if options.scheduler else ''}. "
         "A job that ran before counts with the time it took, any other with what it trains and "
         "scores, at the speed of jobs like it or of this machine.",
     )

@@ -7,7 +7,7 @@ from lib.analysis import attention
 from lib.data import glue, sources
 from lib.model import recipes
 from lib.model.batches import encode
-from lib.model.classifier import SentenceClassifier
+from lib.model.classifier import SentenceClassifier, positions
 from lib.pruning import gates
 
 KNOWN = ("pip ", "made ")  # origins of encoders that tests try
@@ -25,15 +25,11 @@ def check_encoder(profile: Profile, origin: str) -> None:
     try:
         encoder, tokenizer, _ = sources.encoder(profile.encoder, profile.look_in, profile.revision)
         gates.encoder_layers(encoder)
-        table = encoder.embeddings.position_embeddings
-        # RoBERTa's positions begin after that of padding
-        positions = table.num_embeddings - (
-            0 if table.padding_idx is None else table.padding_idx + 1
-        )
-        if positions < recipe.max_length:
+        most = positions(encoder)
+        if most < recipe.max_length:
             raise ValueError(
-                f"it has positions for {positions} tokens, not {recipe.max_length}; set "
-                f"finetuning: {{max_length: {positions}}}"
+                f"it has positions for {most} tokens, not {recipe.max_length}; set "
+                f"finetuning: {{max_length: {most}}}"
             )
         outputs = glue.TASKS[profile.tasks[0]].outputs
         model = SentenceClassifier(encoder, outputs, recipe.pooling, torch.Generator())

@@ -17,7 +17,7 @@ from distributed import Client, LocalCluster, WorkerPlugin, as_completed
 from distributed.client import FutureCancelledError
 from distributed.comm import CommClosedError
 
-from chain import warm
+from chain import cards, warm
 from chain.execute import TOPIC, JobSpec, Outcome, execute, process_environment, usable_cores
 from chain.profiles import ConfigError
 
@@ -64,7 +64,7 @@ class Cluster:
         threads: int | None = None,
     ):
         self.scheduler, self.share, self.threads = scheduler, 1 / jobs_per_card, threads
-        self.cards = _cards() if scheduler is None else 0
+        self.cards = cards.count() if scheduler is None else 0
         self.workers = jobs or self.cards * jobs_per_card or usable_cores()
         self.per_host = self.workers
 
@@ -190,12 +190,3 @@ def _signals_blocked() -> Generator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         for number in dict.fromkeys(came):
             signal.raise_signal(number)
-
-
-def _cards() -> int:
-    """The number of CUDA cards, counted without a CUDA context in this process."""
-    try:
-        import torch
-    except ImportError:
-        return 0
-    return torch.cuda.device_count() if torch.backends.cuda.is_built() else 0

@@ -15,6 +15,7 @@ from functools import cache
 from typing import Any
 
 from chain import warm
+from chain.cards import VARIABLE
 
 COUNTED, ESTIMATED = "counters", "estimated"
 
@@ -36,7 +37,7 @@ def measured(
         yield used
         return
     try:
-        tracker = _tracker(country, os.environ.get("CUDA_VISIBLE_DEVICES") if cards else None)
+        tracker = _tracker(country, os.environ.get(VARIABLE) if cards else None)
         tracker.start_task()
     except Exception:
         yield used

@@ -1,6 +1,7 @@
 """What jobs took of energy, noted beside their times and summed per notebook in tables/energy."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import pandas as pd
@@ -31,8 +32,9 @@ def check_country(code: str) -> None:
 def note(profile: str, name: str, seconds: float, used: Mapping[str, Any]) -> None:
     """Remember what a job took, for the table."""
     place = Place(profile, "run_all")
-    noted = place.load(NOTES) if place.provenance(NOTES) else {}
-    place.save(NOTES, {**noted, name: {**used, "seconds": round(seconds, 1)}})
+    with suppress(OSError):  # a full disk; a measurement must not cost a run
+        noted = place.find(NOTES, {})
+        place.save(NOTES, {**noted, name: {**used, "seconds": round(seconds, 1)}})
 
 
 def table(noted: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
@@ -57,8 +59,9 @@ def table(noted: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
 def publish_table(profile: str) -> pd.DataFrame | None:
     """Save the table of all noted jobs as tables/energy; None if there are none."""
     place = Place(profile, "run_all")
-    if not place.provenance(NOTES):
+    noted = place.find(NOTES, {})
+    if not noted:
         return None
-    sums = table(place.load(NOTES))
+    sums = table(noted)
     publish(place, "energy", sums)
     return sums

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from chain import energy, warm
+from chain import cards, energy, warm
 from lib.artefacts.fingerprint import ROOT
 
 TOPIC = "all-tickets"  # the dask topic under which workers report what they begin
@@ -115,10 +115,8 @@ def _environment(spec: JobSpec) -> None:
     ours = process_environment(spec.jobs, spec.threads) | spec.folders
     os.environ.update(ours, TOKENIZERS_PARALLELISM="false")
     name = str(get_worker().name)
-    if (
-        spec.cards and name.isdigit()
-    ):  # our own cluster numbers its workers; other clusters assign cards themselves
-        os.environ["CUDA_VISIBLE_DEVICES"] = str(int(name) % spec.cards)
+    if name.isdigit():  # our own cluster numbers its workers; others assign cards themselves
+        os.environ.update(cards.of_worker(int(name), spec.cards))
 
 
 def process_environment(jobs: int, threads: int | None = None) -> dict[str, str]:

@@ -83,7 +83,10 @@ def receive(connection: socket.socket) -> tuple[dict, list[int]]:
     """(request, files): a line of JSON, and the output and error files of the process that asks."""
     line, files, *_ = socket.recv_fds(connection, 1 << 16, 2)
     while line and not line.endswith(b"\n"):  # a long environment arrives in pieces
-        line += connection.recv(1 << 16)
+        piece = connection.recv(1 << 16)
+        if not piece:
+            raise ConnectionError("the process that asks has ended in the middle of its request")
+        line += piece
     return json.loads(line), files
 
 

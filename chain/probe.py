@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from chain.cards import of_worker
 from lib.artefacts.fingerprint import ROOT
 
 LIMIT = 60  # seconds in all, imports included
@@ -49,7 +50,7 @@ def probe(encoder: str, workers: int, cards: int = 0) -> Speed | None:
     environment = os.environ | process_environment(workers)
     running = []
     for worker in range(workers):
-        card = {"CUDA_VISIBLE_DEVICES": str(worker % cards)} if cards else {}
+        card = of_worker(worker, cards)
         command = [sys.executable, "-m", "chain.probe", encoder, str(end)]
         running.append(
             subprocess.Popen(

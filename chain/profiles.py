@@ -108,6 +108,9 @@ def _encoder(name: str) -> str:
     return folder if Path(folder).is_dir() else name
 
 
+Several = Annotated[int, Field(ge=2, lt=2**31)]  # one row has no spread, and no two halves
+
+
 class Profile(BaseModel):
     """Everything that a run can vary. The keys have the names of the notebooks' parameters."""
 
@@ -120,8 +123,8 @@ class Profile(BaseModel):
         list[Annotated[str, AfterValidator(known_task)]], Field(min_length=1), Distinct
     ]
     seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], Field(min_length=1), Distinct]
-    train_rows: Count | None
-    dev_rows: Count | None
+    train_rows: Several | None
+    dev_rows: Several | None
     choices: Literal["ours", "code"] = "ours"
     stsb_score: StsbScore
     modes: Annotated[list[Mode], Field(min_length=1), Distinct] = list(MODES)
@@ -140,6 +143,14 @@ class Profile(BaseModel):
     # results are the same bytes only if this is the same.
     threads: Count | None = None
 
+    @field_validator("modes")
+    @classmethod
+    def _joint(cls, modes: list[Mode]) -> list[Mode]:
+        """Every notebook after 03 reads the masks of the joint search."""
+        if "joint" not in modes:
+            raise ValueError(f"{shown(modes)} lacks joint, which later notebooks read; add it")
+        return modes
+
     @field_validator("retraining")
     @classmethod
     def _searched(cls, retraining: Retraining, info: ValidationInfo) -> Retraining:
@@ -149,10 +160,10 @@ class Profile(BaseModel):
         for name in _once(retraining.estimators):
             if name == info.data["structured"].estimator:
                 raise ValueError(f"{name} in `estimators` is the search's own, trained anyway")
-            if name not in info.data["estimators"] or "joint" not in info.data["modes"]:
+            if name not in info.data["estimators"]:
                 raise ValueError(
                     f"{name} in `estimators` is not searched with; add it to the profile's own "
-                    "`estimators`, and joint to its `modes`"
+                    "`estimators`"
                 )
         return retraining
 

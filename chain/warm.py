@@ -47,8 +47,8 @@ def kernel_name() -> str:
     """
     if not available():
         return COLD
-    if not _listens(os.environ.get(VARIABLE, "")):
-        start()
+    if not _listens(os.environ.get(VARIABLE, "")) and start() is None:
+        return COLD
     known = os.environ.get("JUPYTER_PATH", "").split(os.pathsep)
     if os.environ[VARIABLE] not in known:
         os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, (os.environ[VARIABLE], *known)))
@@ -68,6 +68,7 @@ def _listens(folder: str) -> bool:
 def start(**environment: str) -> subprocess.Popen | None:
     """Start a nursery for this process and its children; None where kernels cannot be forked.
 
+    None also if it cannot listen, as where the path of the temporary folder is too long.
     It accepts requests from now on and answers them after its imports.
     environment: variables that must be set before the imports, such as the number of threads.
     """
@@ -96,7 +97,10 @@ def start(**environment: str) -> subprocess.Popen | None:
         process_group=0,
     )
     assert process.stdout is not None
-    process.stdout.readline()  # it listens
+    if not process.stdout.readline():  # else it listens
+        process.communicate()
+        shutil.rmtree(folder, ignore_errors=True)
+        return None
     os.environ[VARIABLE] = str(folder)
     return process
 

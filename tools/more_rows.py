@@ -17,14 +17,13 @@ from multiprocessing import get_context
 from pathlib import Path
 from queue import Empty
 
-from lib.artefacts.store import Place
+from lib.artefacts import store
 from lib.data import glue
 from lib.model import recipes
 from lib.tickets import more_rows
 from lib.tickets.more_rows import Training
 
 TASKS = [task for task in glue.TASKS if task != "WNLI"]  # which no full model learns
-SEEDS = [1337, 42, 86]
 NAMES = [field.name for field in fields(Training)]
 
 
@@ -54,18 +53,34 @@ def main() -> int:
 def left_to_train(profile: str, most: int, to: Path) -> list[Training]:
     """List what is not in the CSV yet.
 
-    Raises ValueError if the run had all rows, or other ones than are there now.
+    Raises ValueError if the run has trained no subnetworks again, had all rows, or other ones than
+    are there now.
     """
-    of = {task: Place(profile, "01_finetune", task, SEEDS[0]).load("result.json") for task in TASKS}
-    made = of[TASKS[0]]
+    retrained = [(at.task, at.seed) for at in store.places(profile, "05_retrain_tickets")]
+    tasks = [task for task in TASKS if task in {of for of, _ in retrained}]
+    if not tasks:
+        raise ValueError(
+            f"the run {profile} has trained no subnetworks again; first: python run_all.py "
+            f"--profile {profile}"
+        )
+    seeds = list(dict.fromkeys(seed for _, seed in retrained))
+    first = {task: next(seed for of, seed in retrained if of == task) for task in tasks}
+    of = {
+        task: store.Place(profile, "01_finetune", task, seed).load("result.json")
+        for task, seed in first.items()
+    }
+    made = of[tasks[0]]
     few, epochs = made["parameters"]["train_rows"], recipes.Recipe(**made["recipe"]).epochs
     if few is None:
         raise ValueError(f"the run {profile} had all rows (train_rows: null): there are no more")
-    rows = {task: min(most, len(more_rows.rows_of(task, of[task]).train)) for task in TASKS}
+    rows = {task: min(most, len(more_rows.rows_of(task, of[task]).train)) for task in tasks}
     lines = to.read_text().splitlines() if to.exists() else []
     done = {tuple(line[name] for name in NAMES) for line in csv.DictReader(lines)}
-    planned = more_rows.planned(TASKS, SEEDS, few, rows, epochs)
-    return [one for one in planned if tuple(map(str, vars(one).values())) not in done]
+    return [
+        one
+        for one in more_rows.planned(tasks, seeds, few, rows, epochs)
+        if (one.task, one.seed) in retrained and tuple(map(str, vars(one).values())) not in done
+    ]
 
 
 def run(todo: list[Training], profile: str, jobs: int, to: Path, end: float) -> int:

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lib.model.batches import Encoded, encode
-from lib.model.classifier import SentenceClassifier
+from lib.model.batches import LONGEST, Encoded, encode
+from lib.model.classifier import SentenceClassifier, positions
 from lib.pruning import gates
 
 SAME = 1e-4  # how far apart float32 may bring two ways to compute the same, relative to the largest
@@ -53,7 +53,8 @@ def of_sentence(
     model: SentenceClassifier, tokenizer, sentence: str
 ) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Compute the maps of one sentence: (tokens, raw, normed), as in `maps`."""
-    data = encode([{"sentence1": sentence, "label": 0}], tokenizer)
+    longest = min(LONGEST, positions(model.encoder))
+    data = encode([{"sentence1": sentence, "label": 0}], tokenizer, longest)
     raw, normed = next(maps(model, data, [0]))
     return tokenizer.convert_ids_to_tokens(data.row(0)), raw, normed
 

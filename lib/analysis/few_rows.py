@@ -39,13 +39,18 @@ _NEEDED = {
 }
 
 
+def _few(trainings: pd.DataFrame) -> float:
+    """The rows that the run had: on these alone bad has as many steps; nan until it was trained."""
+    return trainings.loc[trainings["length"] == AS_MANY_STEPS, "rows"].min()
+
+
 def _leads(trainings: pd.DataFrame, systems: pd.DataFrame, task: str) -> pd.DataFrame:
     """Scores less the majority class's: float [seeds, (few or more, length, system)].
 
     A constant answer on STS-B, which has no correlation, counts as 0.
     """
     of_task = trainings[trainings["task"] == task]
-    size = np.where(of_task["rows"] > of_task["rows"].min(), "more", "few")
+    size = np.where(of_task["rows"] == _few(trainings), "few", "more")
     score = of_task["score"].fillna(0.0) if TASKS[task].metric == "pearson" else of_task["score"]
     of_task = of_task.assign(size=size, score=score)
     scores = of_task.pivot_table("score", "seed", ["size", "length", "system"])
@@ -88,7 +93,7 @@ def learned(trainings: pd.DataFrame, systems: pd.DataFrame) -> tuple[pd.DataFram
             return both.iloc[0] / both.iloc[1]
 
         found[task] = {
-            "few": rows.min(),
+            "few": _few(trainings),
             "more": rows.max(),
             FEW: share("few", "bad"),
             LONGER: share("few", "bad", AS_MANY_STEPS),
@@ -107,7 +112,7 @@ def repeated(trainings: pd.DataFrame, systems: pd.DataFrame) -> pd.DataFrame:
     Returns a row for each task, and a column for bad and the full model: the mean over seeds of the
     score, here minus there.
     """
-    few = trainings[trainings["rows"] == trainings["rows"].min()]
+    few = trainings[trainings["rows"] == _few(trainings)]
     usual = few[few["length"] == BY_THE_RECIPE]
     items, apart = {"bad": ("s-pruning", "bad (retrained)"), FULL: ("reference", FULL)}, {}
     for task, of_task in usual.groupby("task", sort=False):

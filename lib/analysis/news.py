@@ -27,6 +27,7 @@ class News(NamedTuple):
 def gather(
     authors: Mapping[str, np.ndarray],
     own: Mapping[str, np.ndarray],
+    common: Mapping[str, np.ndarray],
     table: pd.DataFrame,
     halves: Mapping[str, Sequence[Mapping[str, float]]],
     weights: Sequence[Mapping[str, float]],
@@ -36,14 +37,15 @@ def gather(
     """Ask what the paper does not ask.
 
     authors, own: {task: joint head masks [seeds, layers, heads]}
+    common: as `own`, of the seeds that all tasks have, in one order
     table: the run's long table
     halves: {task: a record of notebook 03's halves.json by seed}; weights: notebook 07's records of
         m_masks by task; compared: its table of comparisons, if there is one
     draws: of each permutation test; 07 and 09, which show the same counts, make as many
     """
     found = [_over_seeds(*(_kappas(part, draws) for part in (authors, own)))]
-    found += [_over_tasks(*(_pairs(part, draws) for part in (authors, own)))]
-    found += [_of_kinds(*(_alike(part, draws) for part in (authors, own)))]
+    found += [_over_tasks(*(_pairs(part, draws) for part in (authors, common)))]
+    found += [_of_kinds(*(_alike(part, draws) for part in (authors, common)))]
     found += [_of_single_weights(weights), _flattery(halves, table), *_of_the_gap(table)]
     if compared is None:
         needs = f"{CANNOT_TELL}: needs the gradients of 03_structured_pruning in 3 tasks"
@@ -70,16 +72,17 @@ def _counts(p: pd.Series) -> tuple[int, int]:
 def _kappas(masks: Mapping[str, np.ndarray], draws: int) -> list[tuple[int, int]]:
     if not masks:
         return []
-    table = agreement.table(masks, draws=draws)
-    within = pd.Series(agreement.holm(table["p within layers"]))  # the table corrects only p
-    return [_counts(table["p (Holm)"]), _counts(within)]
+    return _over_and_within(agreement.table(masks, draws=draws))
 
 
 def _pairs(masks: Mapping[str, np.ndarray], draws: int) -> list[tuple[int, int]]:
     seeds = {len(part) for part in masks.values()}
     if len(masks) < 2 or len(seeds) > 1:
         return []
-    table = overlap.table(masks, draws=draws)
+    return _over_and_within(overlap.table(masks, draws=draws))
+
+
+def _over_and_within(table: pd.DataFrame) -> list[tuple[int, int]]:
     return [_counts(table[name]) for name in ("p (Holm)", "p within layers (Holm)")]
 
 

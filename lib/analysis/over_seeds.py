@@ -268,7 +268,9 @@ def answers(of: Studied, reliable: pd.DataFrame, valid: pd.DataFrame) -> pd.Data
             if np.isnan(other).any()
             else f"{other[0]:.2f}, {other[1]:.2f}",
             "ℓ2-normalised: ρ with E|Δ|": "not asked" if np.isnan(chooses) else f"{chooses:.2f}",
-            "useful: score at half": f"{gain.mean():+.2f}, {intervals.text(gain)}",
+            "useful: score at half": f"{gain.mean():+.2f}, {intervals.text(gain)}"
+            if gain.notna().any()
+            else "not asked",
             "stable: κ at half": text(*kappa_at_half(of, name)),
         }
     return pd.DataFrame(lines).T.rename_axis("estimator")

@@ -88,12 +88,29 @@ def notebook(step: str) -> Path:
 
 
 def code_cells(path: Path) -> list[str]:
-    """Read the code cells of a notebook, except parameters (hashed as values) and those to edit."""
-    return [
+    """Read the code cells of a notebook, except parameters (hashed as values) and those to edit.
+
+    Raises ValueError for a file that is no notebook, or a cell that is no Python.
+    """
+    try:
+        cells = json.loads(path.read_text())["cells"]
+    except (ValueError, KeyError):
+        raise ValueError(f"{path} cannot be read as a notebook; restore it") from None
+    sources = [
         "".join(cell["source"])
-        for cell in json.loads(path.read_text())["cells"]
+        for cell in cells
         if cell["cell_type"] == "code" and not NOT_CODE & set(cell["metadata"].get("tags", ()))
     ]
+    for source in sources:
+        try:
+            ast.parse(source)
+        except SyntaxError as fault:
+            line = (fault.text or "").strip()
+            raise ValueError(
+                f"a cell of {path} is not plain Python ({fault.msg}: {line}); finish it, or give "
+                "it the tag playground"
+            ) from None
+    return sources
 
 
 def imported(sources: Iterable[str]) -> list[str]:

@@ -35,8 +35,8 @@ def published_table(profile: str, name: str) -> pd.DataFrame | None:
     profile: a profile, or "reference/…" for a run that is kept beside the reference run
     name: as in `publish`; the index has become the first columns
     """
-    tables, file = Place(profile, "tables"), f"{name}.csv"
-    return pd.read_csv(StringIO(tables.load(file))) if tables.has(file) else None
+    found = Place(profile, "tables").find(f"{name}.csv", None)
+    return None if found is None else pd.read_csv(StringIO(found))
 
 
 def in_a_cell(cell):

@@ -285,9 +285,10 @@ class Place:
         names = (self.done() or {}).get("artefacts", {})
         found: dict[str, Fault] = {}
         for name in names:
+            record = self.provenance(name) or {}
             if fault := self.fault(name, verify):
                 found[name] = fault
-            elif isinstance(names, dict) and names[name] != (self.provenance(name) or {})["sha256"]:
+            elif isinstance(names, dict) and names[name] != record.get("sha256"):
                 found[name] = "missing"
         return found
 

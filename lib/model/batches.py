@@ -18,6 +18,8 @@ from torch import Tensor
 # few enough that the batches still differ from epoch to epoch.
 BUCKET = 32
 
+LONGEST = 128  # tokens of a row, special tokens included, as in the paper's code
+
 
 @dataclass(frozen=True)
 class Encoded:
@@ -83,12 +85,12 @@ class Encoded:
         return np.cumsum(self.lengths) - self.lengths
 
 
-def encode(rows: Sequence[dict], tokenizer, max_length: int = 128) -> Encoded:
+def encode(rows: Sequence[dict], tokenizer, max_length: int = LONGEST) -> Encoded:
     """Tokenise rows. Raises ValueError if there are none.
 
     rows: dictionaries with sentence1, sentence2 (absent in tasks on single sentences) and label; a
         float label means regression
-    max_length: tokens per row, special tokens included (128 in the paper's code)
+    max_length: tokens per row, special tokens included; longer rows are truncated
     """
     if not rows:
         raise ValueError("there are no rows to encode; `rows` must hold at least one")

@@ -83,6 +83,12 @@ class SentenceClassifier(nn.Module):
         return self.classifier.weight.device
 
 
+def positions(encoder: Any) -> int:
+    """Count the tokens that an encoder has positions for; RoBERTa's begin after that of padding."""
+    table = encoder.embeddings.position_embeddings
+    return table.num_embeddings - (0 if table.padding_idx is None else table.padding_idx + 1)
+
+
 def example_losses(logits: Tensor, labels: Tensor) -> Tensor:
     """Compute the loss of each example [batch]: squared error for float labels, else cross-entropy.
 

@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 
 from lib.paper import intervals
+from lib.paper.masks import ENCODER
 
 PAPERS_SEEDS = 5
 SCORE_MARGIN, ROUNDING = 0.02, 0.005
@@ -103,7 +104,7 @@ def compare(rows: list[Ours], encoder: str) -> pd.DataFrame:
         difference, margin = ours - paper, _margin(row.item, source)
         uncertainty = _uncertainty(values, paper_std)
         verdict = _verdict(abs(difference), np.nan_to_num(uncertainty), margin)
-        if "bert-base-uncased" not in encoder:
+        if Path(encoder).name != ENCODER:
             verdict = "other encoder: not compared"
         figures = (ours, paper, difference, uncertainty, margin)
         table.append((row.what, row.task, *figures, verdict, source))

@@ -14,8 +14,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from lib.data import glue
-from lib.model.batches import encode, evaluation_batches
-from lib.model.classifier import SentenceClassifier
+from lib.model.batches import LONGEST, encode, evaluation_batches
+from lib.model.classifier import SentenceClassifier, positions
 from lib.model.device import evaluation_batch_size
 
 
@@ -24,7 +24,7 @@ def vectors(model: SentenceClassifier, sentences: Sequence[str], tokenizer) -> n
     """Compute the pooled vector of each sentence by itself: float32 [sentences, hidden]."""
     model.eval()
     rows = [{"sentence1": text, "label": 0} for text in sentences]
-    data = encode(rows, tokenizer).to(model.device)
+    data = encode(rows, tokenizer, min(LONGEST, positions(model.encoder))).to(model.device)
     pooled = np.empty((len(data), model.encoder.config.hidden_size), np.float32)
     for indices in evaluation_batches(data.lengths, evaluation_batch_size(model.device)):
         pooled[indices] = model.pooled(**data.batch(indices)[0]).float().cpu().numpy()

@@ -123,8 +123,8 @@ def train(one: Training, profile: str) -> dict[str, Any]:
 
 def trained(profile: str) -> pd.DataFrame | None:
     """Read what was trained for a run, a row for each training; None if nothing was."""
-    place = Place(profile, STEP)
-    return pd.read_csv(StringIO(place.load(TRAININGS))) if place.has(TRAININGS) else None
+    found = Place(profile, STEP).find(TRAININGS, None)
+    return None if found is None else pd.read_csv(StringIO(found))
 
 
 def _mask(one: Training, profile: str, model: SentenceClassifier) -> Mask:

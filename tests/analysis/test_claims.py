@@ -183,8 +183,10 @@ def test_the_news_come_out_either_way():
     shares = {"two seeds": 0.9, "by chance": 0.8, "at most": 0.92, "with pre-trained": 0.97}
     halves = {"full, choosing half": 0.9, "good, choosing half": 0.85, "full, other half": 0.9}
     lost = {task: [{**halves, "good, other half": 0.7 - n / 100}] for n, task in enumerate(noise)}
-    yes = news.gather(alike, alike, empty, lost, [shares], None, draws=200)
-    no = news.gather(noise, noise, empty, {}, [{**shares, "two seeds": 0.82}], None, draws=200)
+    yes = news.gather(alike, alike, alike, empty, lost, [shares], None, draws=200)
+    no = news.gather(
+        noise, noise, noise, empty, {}, [{**shares, "two seeds": 0.82}], None, draws=200
+    )
     assert [one.so for one in yes[:4]] == [
         "yes, and layers alone do not explain it",
         "yes, and layers alone do not explain it",
@@ -213,7 +215,7 @@ def test_the_kinds_of_tasks_are_news_that_can_come_out_either_way():
     }
     one = {"RTE": by_kind["RTE"]}
     told = {
-        name: news.gather(masks, run, empty, {}, [], None, draws=200)[2]
+        name: news.gather(masks, run, run, empty, {}, [], None, draws=200)[2]
         for name, masks, run in (
             ("both", by_kind, by_kind),
             ("masks", by_kind, one),
@@ -244,7 +246,7 @@ def test_a_task_that_is_not_learned_counts_neither_in_pairs_nor_in_news():
     halves = {
         task: [{**at_once, "good, other half": 0.1 if task == "WNLI" else 0.79}] for task in tasks
     }
-    flattered = news.gather({}, {}, known, halves, [], None)[4]
+    flattered = news.gather({}, {}, {}, known, halves, [], None)[4]
     assert flattered.run.startswith("+0.010") and "over 3 tasks" in flattered.run
 
 

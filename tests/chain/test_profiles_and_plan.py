@@ -50,7 +50,7 @@ def test_the_paper_profile_is_the_published_protocol():
         ("seeds: [1, 2, 1]", "seeds: 1 is listed twice"),
         ("seeds: [1.5]", "seeds.0 is 1.5, but must be a valid integer"),
         ("train_rows: many", "train_rows is 'many', but must be a valid integer"),
-        ("train_rows: 0", "train_rows is 0, but must be greater than 0"),
+        ("train_rows: 0", "train_rows is 0, but must be greater than or equal to 2"),
         ("look_in: [hubb]", "look_in.0 is 'hubb', but can be 'folder', 'pip', 'hub' or 'tiny'"),
         ("stsb_score: spearman", "can be 'pearson' or 'pearson_spearman'"),
         (

@@ -35,6 +35,7 @@ def run(outputs):
                 masks[f"s-pruning_{kind}_mlps"] = np.array([True, False, True])
             place = Place("tried", "05_retrain_tickets", task, seed)
             place.save("masks.safetensors", (masks, {}))
+            place.finish()
     return "tried"
 
 
@@ -80,8 +81,6 @@ def test_other_rows_than_the_runs_are_refused(run):
 
 
 def test_the_command_says_what_is_wrong_before_it_trains(run, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(command, "TASKS", ["SST-2", "RTE"])
-    monkeypatch.setattr(command, "SEEDS", [1, 2])
     place = Place(run, "01_finetune", "SST-2", 1)
     had = place.load("result.json")
     to = str(tmp_path / "made.csv")
@@ -97,7 +96,7 @@ def test_the_command_says_what_is_wrong_before_it_trains(run, tmp_path, monkeypa
     monkeypatch.setattr("sys.argv", ["more_rows", "--profile", "none", "--to", to])
     with pytest.raises(SystemExit):
         command.main()
-    assert "does not exist" in capsys.readouterr().err
+    assert "the run none has trained no subnetworks again" in capsys.readouterr().err
 
 
 def test_what_was_trained_is_read_from_the_run(run):
@@ -107,8 +106,6 @@ def test_what_was_trained_is_read_from_the_run(run):
 
 
 def test_the_command_goes_on_where_it_ended(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(command, "TASKS", ["SST-2", "RTE"])
-    monkeypatch.setattr(command, "SEEDS", [1, 2])
     to = tmp_path / "made.csv"
     todo = command.left_to_train(run, 30, to)
     assert len(todo) == 28 and todo[0].rows == 30

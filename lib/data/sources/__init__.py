@@ -56,7 +56,7 @@ def _sample(rows: list[dict], count: int | None) -> list[dict]:
 def rows(task: str, order: Sequence[str], train: bool = True) -> Rows:
     """Get the rows of a GLUE task from the first source in `order` that has them.
 
-    Raises LookupError, with each source's reason, if none has them.
+    Raises Unavailable, with each source's reason, if none has them.
     train: False leaves out the training rows, for who only scores; the origin is the same
     """
     if task not in TASKS:
@@ -67,7 +67,7 @@ def rows(task: str, order: Sequence[str], train: bool = True) -> Rows:
 def encoder(name: str, order: Sequence[str], revision: str | None = None):
     """Get (encoder, tokenizer, origin) from the first source in `order` that has the encoder.
 
-    Raises LookupError, with each source's reason, if none has it, and ValueError for one that is
+    Raises Unavailable, with each source's reason, if none has it, and ValueError for one that is
     damaged or incomplete.
 
     name: "minilm-l6", "e5-small", "tiny", a folder, or any model id on the hub.
@@ -104,4 +104,4 @@ def _first(order: Sequence[str], wanted: str, ask: Callable):
             reasons.append(f"{name}: {reason}")
     others = [name for name in SOURCES if name not in order and name != "tiny"]
     hint = f"; look_in can also name {' and '.join(others)}" if others else ""
-    raise LookupError(f"no source has the {wanted} ({'; '.join(reasons)}){hint}")
+    raise Unavailable(f"no source has the {wanted} ({'; '.join(reasons)}){hint}")

@@ -237,11 +237,12 @@ def _folder(name: str) -> tuple[Path, Archive]:
     if not unpacked.holds():
         with writing(folder):
             if not unpacked.holds():
-                with tempfile.TemporaryDirectory(dir=folder.parent) as unfinished:
-                    unpack(Path(unfinished))
-                    shutil.rmtree(folder, ignore_errors=True)
-                    shutil.copytree(unfinished, f"{folder}.new", dirs_exist_ok=True)
-                os.replace(f"{folder}.new", folder)
+                unfinished = Path(f"{folder}.new")
+                for old in (folder, unfinished):
+                    shutil.rmtree(old, ignore_errors=True)
+                unfinished.mkdir()
+                unpack(unfinished)
+                os.replace(unfinished, folder)
                 unpacked.take()
     return folder, archive
 

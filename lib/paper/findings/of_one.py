@@ -234,7 +234,7 @@ def retrained(
         sentences.append(f"By s-pruning {order} by {abs(good - random):.2f}")
     known = {name: score for name, score in controls.items() if np.isfinite(score)}
     close, behind = (
-        [f"{name} ({_of(score)})" for name, score in known.items() if (bad - score <= luck) is near]
+        [f"{name} ({_of(score)})" for name, score in known.items() if (bad - score <= luck) == near]
         for near in (True, False)
     )
     if close:

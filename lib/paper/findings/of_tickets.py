@@ -99,8 +99,14 @@ def _about_bad(
 
 
 def _about_the_criterion(table: pd.DataFrame, tasks: Sequence[str]) -> str:
-    """On how many tasks a kind's mean reaches the paper's line: full model less one deviation."""
-    lines = {task: _retrained(table, "full model", task) for task in tasks}
+    """On how many tasks a kind's mean reaches the paper's line: full model less one deviation.
+
+    Nothing of tasks with one seed, which have no deviation.
+    """
+    scores = {task: _retrained(table, "full model", task) for task in tasks}
+    lines = {task: of_task for task, of_task in scores.items() if of_task.count() > 1}
+    if not lines:
+        return ""
     reach = {
         (group, kind): sum(
             _retrained(table, kind, task, group).mean() >= full.mean() - full.std(ddof=1)
@@ -112,7 +118,7 @@ def _about_the_criterion(table: pd.DataFrame, tasks: Sequence[str]) -> str:
     return (
         ". By the means, the paper's criterion (full model less one standard deviation) is reached "
         f"by good s-pruned subnetworks on {reach['s-pruning', 'good']} and by bad ones on "
-        f"{reach['s-pruning', 'bad']} of {count_of(len(tasks), 'task')}; of the m-pruned ones, by "
+        f"{reach['s-pruning', 'bad']} of {count_of(len(lines), 'task')}; of the m-pruned ones, by "
         f"good on {reach['m-pruning', 'good']} and by bad on {reach['m-pruning', 'bad']}"
     )
 

@@ -33,9 +33,12 @@ def score_spread(
     lines: {name: other score to mark}; a nan score is left out.
     """
     figure, axes = plt.subplots(figsize=(WIDTH, 3.2))
-    low = min(np.nanmin(resampled), *[value for value in lines.values() if np.isfinite(value)])
-    bins: dict[str, Any] = {"bins": 18, "range": (np.nanmin(resampled) - 1e-3, 1)}
-    axes.hist(resampled, **bins, color=BLUE, alpha=0.35, label="full model, dev resampled")
+    known = resampled[np.isfinite(resampled)]  # constant answers have no correlation
+    marks = [value for value in (full, *lines.values()) if np.isfinite(value)]
+    low = min([*known, *marks, 0.97])
+    if len(known):
+        bins: dict[str, Any] = {"bins": 18, "range": (known.min() - 1e-3, 1)}
+        axes.hist(known, **bins, color=BLUE, alpha=0.35, label="full model, dev resampled")
     axes.axvline(full, color=BLUE, linestyle="--", label=f"full model: {full:.3f}")
     styles = [(GREY, "-"), (GREEN, "-"), ("0.3", ":"), (ORANGE, "-.")]
     for (name, value), (colour, style) in zip(lines.items(), styles, strict=True):
