@@ -135,8 +135,8 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _last_lines(fault: Exception, count: int = 6) -> str:
+def _last_lines(fault: Exception) -> str:
     """The last lines of an error."""
     name, value = getattr(fault, "ename", ""), getattr(fault, "evalue", "")
     text = f"{name}: {value}" if name else f"{type(fault).__name__}: {fault}"
-    return "\n".join(text.strip().splitlines()[-count:])
+    return "\n".join(text.strip().splitlines()[-6:])

@@ -1,4 +1,4 @@
-"""The plan: which notebooks run with which parameters, what each one reads, and which are done."""
+"""The plan: which notebooks run with which parameters, and what each one reads."""
 
 import ast
 import json
@@ -41,11 +41,6 @@ class Job:
             if read.name not in names:
                 names |= dict.fromkeys((*read.upstream(), read.name))
         return list(names)
-
-    @property
-    def done(self) -> bool:
-        """True if it was completed with these parameters, this code and what it reads now."""
-        return self.place.is_done()
 
 
 def plan(

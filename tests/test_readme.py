@@ -14,7 +14,6 @@ from lib.analysis import comparisons, few_rows
 from lib.artefacts.fingerprint import ROOT
 from lib.data.glue import TASKS
 from lib.paper import intervals, numbers, tables
-from lib.paper.findings.of_tickets import papers_shares
 from lib.pruning.importance import ESTIMATORS
 from lib.tickets.more_rows import AS_MANY_STEPS, BY_THE_RECIPE
 from tools import readme
@@ -292,7 +291,7 @@ def test_what_more_rows_do():
     enough = shares["more"] >= 5749
     assert (gain[enough] > 0).all() and (gain[~enough] < 0).all()
     assert [*shares.index[~enough]] == ["MRPC", "RTE"] and enough.sum() == 6
-    theirs = papers_shares([*shares.index])
+    theirs = tables.papers_shares([*shares.index])
     means = [two(np.mean([*theirs[kind].values()])) for kind in reversed(KINDS)]
     says(f"and bad ones {bad} (paper, by the same measure: {means[0]}, {means[1]} and {means[2]})")
     behind = pd.Series(theirs["bad"]) - shares["bad"]

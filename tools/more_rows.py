@@ -56,20 +56,19 @@ def left_to_train(profile: str, most: int, to: Path) -> list[Training]:
     Raises ValueError if the run has trained no subnetworks again, had all rows, or other ones than
     are there now.
     """
-    retrained = [(at.task, at.seed) for at in store.places(profile, "05_retrain_tickets")]
-    tasks = [task for task in TASKS if task in {of for of, _ in retrained}]
-    if not tasks:
+    places = store.places(profile, "05_retrain_tickets")
+    retrained = [(at.task, at.seed) for at in places if at.task in TASKS and at.seed is not None]
+    if not retrained:
         raise ValueError(
             f"the run {profile} has trained no subnetworks again; first: python run_all.py "
             f"--profile {profile}"
         )
     seeds = list(dict.fromkeys(seed for _, seed in retrained))
-    first = {task: next(seed for of, seed in retrained if of == task) for task in tasks}
     of = {
         task: store.Place(profile, "01_finetune", task, seed).load("result.json")
-        for task, seed in first.items()
+        for task, seed in dict(retrained).items()
     }
-    made = of[tasks[0]]
+    tasks, made = list(of), next(iter(of.values()))
     few, epochs = made["parameters"]["train_rows"], recipes.Recipe(**made["recipe"]).epochs
     if few is None:
         raise ValueError(f"the run {profile} had all rows (train_rows: null): there are no more")

@@ -20,7 +20,7 @@ from lib.artefacts.fingerprint import ROOT, notebook
 from lib.artefacts.publish import in_a_cell
 from lib.data.glue import TASKS
 from lib.paper import intervals, numbers
-from lib.paper.findings import worded
+from lib.paper.findings import names_of, worded
 from lib.paper.tables import KINDS, without_choice
 from lib.pruning.importance import ESTIMATORS
 from tools.blocks import fill
@@ -70,15 +70,11 @@ def progress() -> str:
     if len(whole) == len(TASKS):
         return f"*All {len(TASKS)} tasks are whole, with {min(done[LAST].values())} seeds each.*"
     rest = len(TASKS) - len(whole) - len(pruned)
-    text = f"*So far it has {_and(whole) or 'no task'} whole"
-    text += f"; {_and(pruned)} pruned, but not trained again" if pruned else ""
+    text = f"*So far it has {names_of(whole or ['no task'])} whole"
+    text += f"; {names_of(pruned)} pruned, but not trained again" if pruned else ""
     tasks = "1 task is" if rest == 1 else f"{rest} tasks are"
     text += f". {tasks} still to run (CONTRIBUTING.md says how).*" if rest else ".*"
     return text
-
-
-def _and(names: list[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
 
 
 def reference() -> str:

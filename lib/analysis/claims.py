@@ -73,11 +73,8 @@ def lines(masks: pd.DataFrame, run: pd.DataFrame, tasks: Sequence[str]) -> list[
         (_scores(masks[masks["group"] != "reference"]), of_masks, masks),
         (_scores(run), list(tasks), run),
     ]
-    counted = [
-        (scores, of, [task for task in of if task not in tables.left_out(table, of)])
-        for scores, of, table in sides
-    ]
-    claims = [*statements.load("claims.csv"), *statements.load("statements.csv")]
+    counted = [(scores, of, tables.learned(table, of)) for scores, of, table in sides]
+    claims = [*statements.load(statements.OF_MASKS), *statements.load(statements.OF_SCORES)]
     judged = [
         Line(topic(claim), claim, *(evidence(claim, among, *side) for side in counted))
         for claim, among in claims

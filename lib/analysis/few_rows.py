@@ -20,7 +20,6 @@ import pandas as pd
 from lib.analysis import comparisons
 from lib.data.glue import TASKS
 from lib.paper import intervals, tables
-from lib.paper.findings.of_tickets import papers_shares
 from lib.tickets.more_rows import AS_MANY_STEPS, BY_THE_RECIPE, FULL
 
 OWN = "bad, few rows, of the full model's lead there"
@@ -136,7 +135,7 @@ def not_planned(shares: pd.DataFrame) -> pd.DataFrame:
 
     shares: of `learned`
     """
-    theirs = papers_shares([*shares.index])
+    theirs = tables.papers_shares([*shares.index])
     differences = {
         f"bad, {what}": shares[one] - shares[FEW]
         for what, one in (("more rows − few", MORE), ("about as many steps − few", LONGER))
@@ -154,7 +153,7 @@ def so(shares: pd.DataFrame) -> str:
     """
     if len(shares) < intervals.LEAST:
         return f"{len(shares)} of the {intervals.LEAST} tasks that an interval needs are trained."
-    theirs = np.array([*papers_shares([*shares.index])["bad"].values()])
+    theirs = np.array([*tables.papers_shares([*shares.index])["bad"].values()])
     gain, steps = (shares[a] - shares[b] for a, b in PLANNED.values())
     low, high = intervals.of_mean(shares[MORE])
     part = {

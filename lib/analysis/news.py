@@ -54,7 +54,7 @@ def gather(
     for row in decided.to_dict("records"):
         figures = f"{row['mean']:+.2f} [{row['95 % interval'].replace(' to ', ', ')}]"
         p = f"{worded(row['p (Holm)'])}, Holm"
-        sure = row["p (Holm)"] < 0.05
+        sure = row["p (Holm)"] < intervals.LEVEL
         so = f"{row['so']} ({p})" if sure else f"points to: {row['so']}; not decided ({p})"
         found.append(News(row["comparison"][2:], NO_MASKS, figures, so))
     rest, few = len(compared) - len(decided), bool(compared["p"].isna().all())
@@ -66,7 +66,7 @@ def gather(
 
 
 def _counts(p: pd.Series) -> tuple[int, int]:
-    return int((p < 0.05).sum()), int(p.notna().sum())
+    return int((p < intervals.LEVEL).sum()), int(p.notna().sum())
 
 
 def _kappas(masks: Mapping[str, np.ndarray], draws: int) -> list[tuple[int, int]]:
@@ -97,7 +97,7 @@ def _of_kinds(*alike: overlap.OfOneKind | None) -> News:
     what = "are tasks of one kind closer than others? (κ of their heads; the paper thinks not)"
     told = [f"{x.same:.2f} against {x.other:.2f}, {worded(x.p)}" if x else "–" for x in alike]
     answers = [
-        f"{CANNOT_TELL}: needs tasks of two kinds" if x is None else "yes" if x.p < 0.05
+        f"{CANNOT_TELL}: needs tasks of two kinds" if x is None else "yes" if x.p < intervals.LEVEL
         else "not shown" for x in alike
     ]  # fmt: skip
     named = zip(("the masks", "this run"), answers, strict=True)
@@ -186,7 +186,7 @@ def _average(values: np.ndarray, above: str, below: str) -> tuple[str, str]:
 def _of_the_gap(table: pd.DataFrame) -> list[News]:
     table = tables.constants_as_zero(table)
     tasks = [task for task in TASKS if task in {*table["task"]}]
-    learned = [task for task in tasks if task not in tables.left_out(table, tasks)]
+    learned = tables.learned(table, tasks)
     shares = [
         np.array([*tables.gap(table, learned, *system).values()])
         for system in (

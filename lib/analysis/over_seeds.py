@@ -179,9 +179,9 @@ def kappa_at_half(of: Studied, estimator: Estimator, draws: int = 200) -> np.nda
     return over_rows(at_half, len(of.gradients[0]), draws=draws)
 
 
-def at_size(of: Studied, ranking: str, kept: int, units: str = "heads") -> pd.Series:
-    """Select the scores of a ranking's k best units, by seed; "random" is the mean of the draws."""
-    table = of.useful[(of.useful["units"] == units) & (of.useful["kept"] == kept)]
+def at_size(of: Studied, ranking: str, kept: int) -> pd.Series:
+    """Select the scores of a ranking's k best heads, by seed; "random" is the mean of the draws."""
+    table = of.useful[(of.useful["units"] == "heads") & (of.useful["kept"] == kept)]
     named = (
         table["ranking"].str.startswith("random")
         if ranking == "random"
@@ -190,20 +190,21 @@ def at_size(of: Studied, ranking: str, kept: int, units: str = "heads") -> pd.Se
     return table[named].groupby("seed")["score"].mean()
 
 
-def random_band(of: Studied, units: str = "heads") -> pd.DataFrame:
-    """Summarise random orders: columns mean, low, high; a row for each size.
+def random_band(of: Studied) -> pd.DataFrame:
+    """Summarise random orders of heads: columns mean, low, high; a row for each size.
 
     Each draw is averaged over the seeds, as `curves` averages a ranking; low and high are the least
     and the largest of these averages.
     """
-    table = of.useful[of.useful["ranking"].str.startswith("random") & (of.useful["units"] == units)]
+    random = of.useful["ranking"].str.startswith("random")
+    table = of.useful[random & (of.useful["units"] == "heads")]
     by_draw = table.groupby(["kept", "ranking"])["score"].mean().groupby("kept")
     return pd.DataFrame({"mean": by_draw.mean(), "low": by_draw.min(), "high": by_draw.max()})
 
 
-def curves(of: Studied, names: Sequence[str], units: str = "heads") -> pd.DataFrame:
-    """Average the scores over seeds: a row for each size, a column for each of these rankings."""
-    table = of.useful[of.useful["units"] == units]
+def curves(of: Studied, names: Sequence[str]) -> pd.DataFrame:
+    """Average the scores of the best heads over seeds: a row for each size, a column a ranking."""
+    table = of.useful[of.useful["units"] == "heads"]
     means = table.groupby(["kept", "ranking"])["score"].mean().unstack()
     return means[[name for name in names if name in means.columns]]
 

@@ -35,16 +35,6 @@ def stack(places: Sequence[Place], mode: str | None = None) -> tuple[np.ndarray,
     return np.stack(heads), np.stack(mlps)
 
 
-def survival(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Compute (mean, sample standard deviation) over seeds: what a cell of Figure 1 shows.
-
-    values: [seeds, …], masks or shares. With one seed the deviation is nan.
-    """
-    values = np.asarray(values, float)
-    deviation = values.std(0, ddof=1) if len(values) > 1 else np.full(values.shape[1:], np.nan)
-    return values.mean(0), deviation
-
-
 def super_survivors(masks: np.ndarray) -> np.ndarray:
     """Find the units that survive in every seed: bool [seeds, …] → bool […] (§4.2, Appendix E)."""
     return np.all(np.asarray(masks, bool), axis=0)

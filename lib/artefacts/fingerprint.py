@@ -62,9 +62,9 @@ def _contents(module: Path) -> list[str]:
 
     Data files are searched for in the module's folder and below.
     """
-    source = module.read_text()
-    named = [file for file in sorted(module.parent.rglob("*")) if file.name in source]
-    return [_tree(source), *(sha256(file) for file in named if _is_data(file))]
+    tree = _tree(module.read_text())  # a docstring may name a file that others read
+    named = [file for file in sorted(module.parent.rglob("*")) if file.name in tree]
+    return [tree, *(sha256(file) for file in named if _is_data(file))]
 
 
 def _is_data(file: Path) -> bool:

@@ -292,15 +292,6 @@ class Place:
                 found[name] = "missing"
         return found
 
-    def is_done(self, verify: bool = False) -> bool:
-        """True if the step is current, and what it made is there and whole.
-
-        What a run that is shared may leave out does not count if its provenance is there.
-        verify: see `fault`
-        """
-        faults = self.faults(verify).items()
-        return self.is_current() and all(may_lack(name, fault) for name, fault in faults)
-
     def __str__(self):
         return f"{self.profile} · {self.name}"
 

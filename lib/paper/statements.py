@@ -35,6 +35,7 @@ import pandas as pd
 
 from lib.paper import intervals, tables
 
+OF_SCORES, OF_MASKS = "statements.csv", "claims.csv"  # files beside this one
 AGREES, DISAGREES, CANNOT_TELL = "agrees", "disagrees", "cannot tell"
 ON_THIS_TASK = " on this task"
 KINDS = ("difference", "equivalence", "no worse", "on the line", "range", "spread")
@@ -95,8 +96,8 @@ class Statement:
 
 
 def statements() -> tuple[Statement, ...]:
-    """Load statements.csv: what the paper says of scores."""
-    return tuple(statement for statement, _ in load("statements.csv"))
+    """Load what the paper says of scores."""
+    return tuple(statement for statement, _ in load(OF_SCORES))
 
 
 @cache
@@ -117,7 +118,7 @@ def load(name: str) -> tuple[tuple[Statement, str], ...]:
 
 def verdicts(table: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
     """Judge all statements by a run's scores, one row each; table: from `tables.gather`."""
-    scores, counted = by_system(table), _counted(table, tasks)
+    scores, counted = by_system(table), tables.learned(table, tasks)
     lines = []
     for each in statements():
         judged = judge_scores(each, scores, tasks, counted)
@@ -126,26 +127,15 @@ def verdicts(table: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def judge(statement: Statement, table: pd.DataFrame, tasks: Sequence[str]) -> dict[str, str]:
-    """Judge one statement by a run's scores.
-
-    "this run": the verdict; "because": its figures; "needed": about what it would take to decide,
-    if the scores stay as they are; "paper": the paper's figure
-    """
-    return judge_scores(statement, by_system(table), tasks, _counted(table, tasks))
-
-
-def by_system(
-    table: pd.DataFrame, seeds: Sequence[int] = ()
-) -> dict[tuple[str, str, str], np.ndarray]:
+def by_system(table: pd.DataFrame) -> dict[tuple[str, str, str], np.ndarray]:
     """Arrange the long table by system and task: {(group, item, task): one value per seed}.
 
     An absent score is nan; a constant answer on STS-B is 0. "size" is an item of the groups that
     have good subnetworks; "first epoch", "last epoch" are items of "longer training".
-    seeds: in this order; by default those of the table, sorted
+    The values are in the order of the sorted seeds.
     """
     table = tables.constants_as_zero(table)
-    key, seeds = ["group", "item", "task"], list(seeds) or sorted(table["seed"].unique())
+    key, seeds = ["group", "item", "task"], sorted(table["seed"].unique())
     good = table[table["item"] == "good (pruned)"]
     sizes = good.assign(item="size", score=good["size"])
     epochs = [_epoch_ends(table, task) for task in table["task"].unique()]
@@ -203,11 +193,6 @@ def judge_scores(
         "needed": _needed(statement, by_task, run) if verdict == CANNOT_TELL else "",
         "paper": statement.paper,
     }
-
-
-def _counted(table: pd.DataFrame, tasks: Sequence[str]) -> list[str]:
-    out = tables.left_out(table, tasks)
-    return [task for task in tasks if task not in out]
 
 
 def _epoch_ends(table: pd.DataFrame, task: str) -> pd.DataFrame:

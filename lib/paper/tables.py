@@ -223,6 +223,28 @@ def _on_gap(table: pd.DataFrame, task: str, group: str, item: str) -> tuple[floa
     return score, (score - low) / (high - low) if high > low else np.nan
 
 
+def papers_shares(tasks: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Compute the share of the gap that the paper's retrained s-pruned subnetworks recover.
+
+    Returns {kind: {task: (score − majority) / (full − majority)}}, where there is a gap.
+    """
+    systems = {kind: ("s-pruning", f"{kind} (retrained)") for kind in KINDS}
+    systems |= {item: ("reference", item) for item in ("full model", "majority baseline")}
+    scores = {
+        name: {task: numbers.number(item, task, group)[0] for task in tasks}
+        for name, (group, item) in systems.items()
+    }
+    full, majority = scores["full model"], scores["majority baseline"]
+    return {
+        kind: {
+            task: (scores[kind][task] - majority[task]) / (full[task] - majority[task])
+            for task in full
+            if full[task] > majority[task]
+        }
+        for kind in KINDS
+    }
+
+
 def without_choice(table: pd.DataFrame) -> list[str]:
     """List where good, random and bad are one subnetwork, because it keeps all units or none.
 
@@ -265,6 +287,12 @@ def lost(records: Any, half: str) -> Any:
     records: a record of notebook 03's halves.json, or a table of them
     """
     return records[f"full, {half} half"] - records[f"good, {half} half"]
+
+
+def learned(table: pd.DataFrame, tasks: Sequence[str]) -> list[str]:
+    """List the tasks whose full model beats the majority class; see `left_out` for the others."""
+    out = left_out(table, tasks)
+    return [task for task in tasks if task not in out]
 
 
 def left_out(table: pd.DataFrame, tasks: Sequence[str]) -> dict[str, str]:

@@ -6,13 +6,6 @@ from lib.pruning.masks import WeightMask
 THREE = np.array([[[1, 0], [1, 1]], [[1, 1], [0, 1]], [[1, 0], [0, 1]]], bool)
 
 
-def test_survival_by_hand():
-    mean, deviation = survival.survival(THREE)
-    assert np.allclose(mean, [[1, 1 / 3], [1 / 3, 1]])
-    assert np.allclose(deviation, [[0, np.sqrt(1 / 3)], [np.sqrt(1 / 3), 0]])
-    assert np.isnan(survival.survival(THREE[:1])[1]).all(), "one seed has no deviation"
-
-
 def test_super_survivors_against_chance():
     assert survival.super_survivors(THREE).tolist() == [[True, False], [False, True]]
     assert survival.expected_super_survivors(THREE) == 4 * (3 / 4) * (3 / 4) * (2 / 4)

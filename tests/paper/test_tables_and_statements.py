@@ -11,6 +11,12 @@ from lib.paper.statements import AGREES, CANNOT_TELL, DISAGREES, Statement
 TASKS = ["SST-2", "RTE"]
 
 
+def judged_by(of, table, tasks):
+    """Judge one statement by a run's scores."""
+    learned = tables.learned(table, tasks)
+    return statements.judge_scores(of, statements.by_system(table), tasks, learned)
+
+
 def table(**scores):
     """A long table from {"group/item": {task: scores by seed}}."""
     rows = []
@@ -203,7 +209,7 @@ def test_longer_training_has_a_row_for_each_epoch():
     assert "paper" not in lines.loc["bad (s-pruning), 10 epochs"].index, "the paper stops at six"
     assert tables.by_epoch(table(**scores), "SST-2").columns.tolist() == [3, 4, 10]
     improves = statement(left="longer training/last epoch", right="longer training/first epoch")
-    assert "+0.70" in statements.judge(improves, table(**scores), ["SST-2"])["because"]
+    assert "+0.70" in judged_by(improves, table(**scores), ["SST-2"])["because"]
 
 
 def test_a_constant_answer_is_told_apart_from_a_missing_score(tmp_path):
@@ -256,27 +262,25 @@ def test_the_share_of_the_gap_and_the_tasks_left_out():
 )
 def test_the_verdict_on_one_task(good, verdict):
     scores = two({"SST-2": good}, {"SST-2": [0.6] * len(good)})
-    judged = statements.judge(statement(), scores, ["SST-2"])
+    judged = judged_by(statement(), scores, ["SST-2"])
     assert judged["this run"] == verdict and "SST-2 " in judged["because"]
 
 
 def test_a_verdict_needs_more_than_half_of_the_tasks():
     bad = {task: [0.6] * 3 for task in (*TASKS, "MRPC")}
     good = {"SST-2": [0.9] * 3, "RTE": [0.8] * 3, "MRPC": [0.1] * 3}
-    assert statements.judge(statement(), two(good, bad), [*TASKS, "MRPC"])["this run"] == AGREES
+    assert judged_by(statement(), two(good, bad), [*TASKS, "MRPC"])["this run"] == AGREES
     good["RTE"] = [0.2] * 3
-    judged = statements.judge(statement(), two(good, bad), [*TASKS, "MRPC"])
+    judged = judged_by(statement(), two(good, bad), [*TASKS, "MRPC"])
     assert judged["this run"] == DISAGREES and "1 for, 2 against" in judged["because"]
     good["RTE"] = [0.2, 0.9, 0.6]
-    assert (
-        statements.judge(statement(), two(good, bad), [*TASKS, "MRPC"])["this run"] == CANNOT_TELL
-    )
+    assert judged_by(statement(), two(good, bad), [*TASKS, "MRPC"])["this run"] == CANNOT_TELL
 
 
 def test_one_task_does_not_decide_a_run():
     many = list(GLUE)
     good, bad = {"SST-2": [0.9] * 5}, {"SST-2": [0.6] * 5}
-    assert statements.judge(statement(), two(good, bad), many)["this run"] == CANNOT_TELL
+    assert judged_by(statement(), two(good, bad), many)["this run"] == CANNOT_TELL
     # eight full models learn nothing, so a single task counts
     rows = {
         "s-pruning/good (retrained)": dict.fromkeys(many, [0.9] * 5),
@@ -284,7 +288,7 @@ def test_one_task_does_not_decide_a_run():
         "reference/majority baseline": dict.fromkeys(many, [0.5] * 5),
         "reference/full model": dict.fromkeys(many, [0.5] * 5) | {"SST-2": [0.9] * 5},
     }
-    judged = statements.judge(statement(), table(**rows), many)
+    judged = judged_by(statement(), table(**rows), many)
     assert judged["this run"] == CANNOT_TELL
     assert judged["needed"] == "at least 5 tasks; 1 of 9 count"
     assert judged["because"].startswith("SST-2 +0.30; left out: ") and "CoLA" in judged["because"]
@@ -292,21 +296,19 @@ def test_one_task_does_not_decide_a_run():
     good = {task: [0.6] * 5 for task in many} | {"STS-B": [1.1] * 5}
     bad = dict.fromkeys(many, [0.6] * 5)
     for over in ("average", "most tasks"):
-        judged = statements.judge(statement(over=over), two(good, bad), many)
+        judged = judged_by(statement(over=over), two(good, bad), many)
         assert judged["this run"] == CANNOT_TELL
-        alone = statements.judge(statement(over=over), two(good, bad), ["STS-B"])
+        alone = judged_by(statement(over=over), two(good, bad), ["STS-B"])
         assert alone["this run"] == "agrees on this task"
 
 
 def test_a_task_without_scores_has_no_vote_but_belongs_to_the_run():
     good, bad = ({task: [score] * 3 for task in TASKS} for score in (0.9, 0.6))
-    judged = statements.judge(statement(), two(good, bad), [*TASKS, "MRPC", "QQP"])
+    judged = judged_by(statement(), two(good, bad), [*TASKS, "MRPC", "QQP"])
     assert judged["this run"] == AGREES and "MRPC –" in judged["because"]
     good["RTE"] = [0.6] * 3
-    assert (
-        statements.judge(statement(), two(good, bad), [*TASKS, "MRPC"])["this run"] == CANNOT_TELL
-    )
-    five = statements.judge(statement(), two(good, bad), list(GLUE)[:5])
+    assert judged_by(statement(), two(good, bad), [*TASKS, "MRPC"])["this run"] == CANNOT_TELL
+    five = judged_by(statement(), two(good, bad), list(GLUE)[:5])
     assert five["this run"] == CANNOT_TELL and five["needed"] == "at least 3 tasks; 1 of 5 count"
 
 
@@ -314,27 +316,27 @@ def test_cannot_tell_says_what_is_needed():
     good = {"SST-2": [0.70, 0.74, 0.78], "RTE": [0.70, 0.74, 0.78]}
     bad = {"SST-2": [0.7] * 3, "RTE": [0.7] * 3}
     # mean and deviation are 0.04: t(n − 1) is below √n from 7 seeds on
-    assert statements.judge(statement(), two(good, bad), TASKS)["needed"] == "about 7 seeds"
+    assert judged_by(statement(), two(good, bad), TASKS)["needed"] == "about 7 seeds"
     good["RTE"] = [0.66, 0.62, 0.70]
-    judged = statements.judge(statement(), two(good, bad), TASKS)
+    judged = judged_by(statement(), two(good, bad), TASKS)
     assert judged["needed"] == "more tasks; of these 2, means for it: 1, against it: 1"
-    judged = statements.judge(statement(over="average"), two(good, bad), TASKS)
+    judged = judged_by(statement(over="average"), two(good, bad), TASKS)
     assert judged["needed"] == "at least 3 tasks"
-    few = statements.judge(statement(), two({"SST-2": [0.9]}, {"SST-2": [0.6]}), ["SST-2"])
+    few = judged_by(statement(), two({"SST-2": [0.9]}, {"SST-2": [0.6]}), ["SST-2"])
     assert few["needed"] == "at least 3 seeds of both systems"
     decided = two({"SST-2": [0.9] * 3}, {"SST-2": [0.6] * 3})
-    assert statements.judge(statement(), decided, ["SST-2"])["needed"] == ""
+    assert judged_by(statement(), decided, ["SST-2"])["needed"] == ""
 
 
 def test_verdicts_on_averages_spreads_and_the_line_of_figure_2():
     good, bad = {"SST-2": [0.9] * 3, "RTE": [0.5] * 3}, {"SST-2": [0.6] * 3, "RTE": [0.6] * 3}
-    judged = statements.judge(statement(over="average"), two(good, bad), TASKS)
+    judged = judged_by(statement(over="average"), two(good, bad), TASKS)
     assert judged["because"].startswith("+0.10 over 2 tasks")
     four = {"SST-2": 0.9, "RTE": 0.8, "MRPC": 0.85, "CoLA": 0.88}
     high, low = ({task: [x - d] * 3 for task, x in four.items()} for d in (0, 0.3))
-    judged = statements.judge(statement(over="average", low=0.2), two(high, low), list(four))
+    judged = judged_by(statement(over="average", low=0.2), two(high, low), list(four))
     assert judged["this run"] == AGREES
-    judged = statements.judge(statement(over="average", low=0.4), two(high, low), list(four))
+    judged = judged_by(statement(over="average", low=0.4), two(high, low), list(four))
     assert judged["this run"] == DISAGREES
     wide = two({"SST-2": [0.2, 0.5, 0.8]}, {"SST-2": [0.5, 0.5, 0.5]})
     for bound, verdict in (
@@ -343,13 +345,13 @@ def test_verdicts_on_averages_spreads_and_the_line_of_figure_2():
         (2.0, "disagrees on this task"),
     ):
         spread = statement(kind="spread", right="", low=bound)
-        assert statements.judge(spread, wide, ["SST-2"])["this run"] == verdict
+        assert judged_by(spread, wide, ["SST-2"])["this run"] == verdict
     full = {
         "reference/full model": {"SST-2": [0.8, 0.9, 1.0]},
         "s-pruning/good (retrained)": {"SST-2": [0.85] * 3},
     }
     line = statement(kind="on the line", right="reference/full model")
-    assert statements.judge(line, table(**full), ["SST-2"])["because"].startswith("SST-2 +0.05")
+    assert judged_by(line, table(**full), ["SST-2"])["because"].startswith("SST-2 +0.05")
 
 
 @pytest.mark.parametrize(

@@ -241,7 +241,7 @@ def magnitude():
 
 
 def structured():
-    trails = {mode: trail_of(9) for mode in curves.MODE_COLOURS}
+    trails = {mode: trail_of(9) for mode in style.MODES}
     importance = np.random.default_rng(0).random((12, 12))
     return curves.structured(trails, 0.75, [(0.5, 0.6)], importance, "accuracy", "SST-2, seed 1337")
 

@@ -10,6 +10,7 @@ different things.
     of_the_paper  notebook 10: forty claims of the paper
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -24,3 +25,14 @@ class Finding(NamedTuple):
 def worded(p: float) -> str:
     """Write a p-value into a sentence: "p = 0.0046", or "p < 0.0001"."""
     return "p < 0.0001" if p < 1e-4 else f"p = {p:.2g}"
+
+
+def count_of(number: int, what: str) -> str:
+    """Write a number of things: "1 task", "3 tasks"."""
+    return f"{number} {what}" + ("" if number == 1 else "s")
+
+
+def names_of(names: Sequence[str]) -> str:
+    """Write at least one name: "CoLA, RTE and MNLI"."""
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from lib.paper import intervals, numbers
-from lib.paper.findings import Finding, worded
+from lib.paper.findings import Finding, count_of, names_of, worded
 from lib.paper.intervals import LEVEL
 
 NOTHING = "there is nothing to compare"
@@ -316,17 +316,6 @@ def overlaps(
         else:
             so += ". That heads of tasks of one kind are closer is not shown, as in the paper"
     return Finding(run, paper, f"{so}.")
-
-
-def count_of(number: int, what: str) -> str:
-    """Write a number of things: "1 task", "3 tasks"."""
-    return f"{number} {what}" + ("" if number == 1 else "s")
-
-
-def names_of(names: Sequence[str]) -> str:
-    """Write at least one name: "CoLA, RTE and MNLI"."""
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _span(values: pd.Series) -> str:

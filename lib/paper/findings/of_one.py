@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lib.paper import numbers
-from lib.paper.findings import Finding
+from lib.paper.findings import Finding, names_of
 
 MODE_WORDS = {"joint": "both together", "heads": "heads alone", "mlps": "MLPs alone"}
 NOT_LEARNED = (
@@ -96,7 +96,7 @@ def magnitude(
     """
     run = f"{_percent(1 - size)} of the weights can go: the good subnetwork scores {_of(score)}, "
     ends = [f"{_from_to(part.min(), part.max())} of {each}" for each, part in left.items()]
-    run += f"the full model {_of(full)}. {_of_random(random)} What is left is {_and(ends)}."
+    run += f"the full model {_of(full)}. {_of_random(random)} What is left is {names_of(ends)}."
     if size == 1:
         run = f"no weight can go: the first round falls under the floor (full model {_of(full)})."
     published = _paper("good (pruned)", task, "m-pruning")
@@ -139,20 +139,20 @@ def structured(
         named = which.get(mode, f"{which['heads']} and {which['mlps']}")
         parts.append(f"pruning {MODE_WORDS[mode]} leaves {named} ({_percent(size)} of the weights)")
     run = (
-        f"{_and(parts)}. After pruning {MODE_WORDS[first]} the score is {_of(good.score)} (full "
-        f"model {_of(full)}). {_of_random(random)}"
+        f"{names_of(parts)}. After pruning {MODE_WORDS[first]} the score is {_of(good.score)} "
+        f"(full model {_of(full)}). {_of_random(random)}"
     )
     sizes = published_sizes(task)
     told = [f"{_percent(sizes[mode])} after pruning {MODE_WORDS[mode]}" for mode in kept]
     paper = "pruning both together is the most efficient way (§4.1). The masks that its authors "
-    paper += f"published for {task} keep, of the weights, {_and(told)}."
+    paper += f"published for {task} keep, of the weights, {names_of(told)}."
     if not _learned(interval, majority):
         return Finding(run, paper, f"{NOT_LEARNED}.")
     ways = []
     if len(kept) > 1:
         ours = _smallest({mode: each.size for mode, each in kept.items()})
         theirs = _smallest({mode: sizes[mode] for mode in kept})
-        found = _and([MODE_WORDS[mode] for mode in ours])
+        found = names_of([MODE_WORDS[mode] for mode in ours])
         ways = [f"the smallest subnetwork comes from pruning {found}, "]
         ways += ["as in their masks. " if ours == theirs else "unlike in their masks. "]
     gap = _paper("good (pruned)", task, "s-pruning") - _paper("random (pruned)", task, "s-pruning")
@@ -206,7 +206,7 @@ def retrained(
         if score >= interval[0]
     ]
     verb = "comes" if len(back) == 1 else "come"
-    sentences = [f"{_and(back) if back else 'none'} {verb} back into the full model's interval"]
+    sentences = [f"{names_of(back) if back else 'none'} {verb} back into the full model's interval"]
     if bad - base > luck:
         learns = "The bad s-pruned subnetwork learns again: it recovers "
         learns += f"{_percent((bad - base) / (full - base))} of the full model's lead over the "
@@ -226,7 +226,7 @@ def retrained(
     ]
     if not_learned:
         verb = "is" if len(not_learned) == 1 else "are"
-        sentences.append(f"{_capital(_and(not_learned))} {verb} not shown to learn anything")
+        sentences.append(f"{_capital(names_of(not_learned))} {verb} not shown to learn anything")
     if abs(good - random) <= luck:
         sentences.append("Good and random by s-pruning differ by no more than ±" + _of(luck))
     else:
@@ -239,9 +239,9 @@ def retrained(
     )
     if close:
         sentences.append(
-            (f"Bad is ahead of {_and(behind)}, but not" if behind else "Bad is not")
-            + f" clearly ahead of {_and(close)}, so this run does not show that its pre-trained "
-            "layers help"
+            (f"Bad is ahead of {names_of(behind)}, but not" if behind else "Bad is not")
+            + f" clearly ahead of {names_of(close)}, so this run does not show that its "
+            "pre-trained layers help"
         )
     elif known:
         best = max(known, key=lambda name: known[name])
@@ -315,11 +315,13 @@ def _paper(item: str, task: str, group: str | None = None) -> float:
 def _of_random(random: Sequence[float]) -> str:
     if not len(random):
         return "Random subnetworks were not scored."
-    return f"Random subnetworks of the same size score {_and([_of(score) for score in random])}."
+    return (
+        f"Random subnetworks of the same size score {names_of([_of(score) for score in random])}."
+    )
 
 
 def _told(scores: Mapping[str, Sequence[float]]) -> str:
-    parts = [f"{_and(list(map(_of, three)))} by {group}" for group, three in scores.items()]
+    parts = [f"{names_of(list(map(_of, three)))} by {group}" for group, three in scores.items()]
     return ", and ".join(parts)
 
 
@@ -337,10 +339,6 @@ def _from_to(low: float, high: float) -> str:
 
 def _or_zero(score: float) -> float:
     return float(np.nan_to_num(score))
-
-
-def _and(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def _capital(sentence: str) -> str:

@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from lib.paper.findings import Finding
-from lib.paper.findings.of_all import count_of
-from lib.paper.findings.of_tickets import papers_shares
+from lib.paper import tables
+from lib.paper.findings import Finding, count_of
 from lib.paper.statements import AGREES, CANNOT_TELL, DISAGREES, ON_THIS_TASK
 
 FEW = 3  # tasks that a box lists one by one
@@ -42,7 +41,7 @@ def what_we_learned(
             " Trained again, bad s-pruned subnetworks learn, by the means over seeds, "
             f"{_listed(bad)} of what the full model learns."
         )
-    theirs = papers_shares([*bad])["bad"]
+    theirs = tables.papers_shares([*bad])["bad"]
     return Finding(text, _paper(masks, theirs), _so(bad, good, theirs, agree + differ, len(run)))
 
 

@@ -7,9 +7,8 @@ import pandas as pd
 from scipy.stats import ttest_1samp
 from statsmodels.stats.multitest import multipletests
 
-from lib.paper import intervals, numbers, tables
-from lib.paper.findings import Finding
-from lib.paper.findings.of_all import count_of, names_of
+from lib.paper import intervals, tables
+from lib.paper.findings import Finding, count_of, names_of
 
 ON_A_PAR = 0.05  # the margin is as in statements.csv
 FEW = 3  # tasks that a box lists one by one
@@ -26,7 +25,7 @@ def tickets(table: pd.DataFrame, tasks: Sequence[str]) -> Finding:
     out = tables.left_out(table, tasks)
     counted = [task for task in tasks if task not in out]
     table = tables.constants_as_zero(table)
-    theirs = papers_shares(counted)
+    theirs = tables.papers_shares(counted)
     paper = (
         f"they recover {_listed(theirs)}: random is mostly on a par with good, "
         "and even bad ones “can be finetuned separately to reach fairly strong performance” (§7)."
@@ -142,28 +141,6 @@ def _retrained(table: pd.DataFrame, kind: str, task: str, group: str = "s-prunin
     if kind in tables.KINDS:
         return tables.values(table, group, f"{kind} (retrained)", task)
     return tables.values(table, "reference", kind, task)
-
-
-def papers_shares(tasks: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Compute the share of the gap that the paper's retrained s-pruned subnetworks recover.
-
-    Returns {kind: {task: (score − majority) / (full − majority)}}, where there is a gap.
-    """
-    systems = {kind: ("s-pruning", f"{kind} (retrained)") for kind in tables.KINDS}
-    systems |= {item: ("reference", item) for item in ("full model", "majority baseline")}
-    scores = {
-        name: {task: numbers.number(item, task, group)[0] for task in tasks}
-        for name, (group, item) in systems.items()
-    }
-    full, majority = scores["full model"], scores["majority baseline"]
-    return {
-        kind: {
-            task: (scores[kind][task] - majority[task]) / (full[task] - majority[task])
-            for task in full
-            if full[task] > majority[task]
-        }
-        for kind in tables.KINDS
-    }
 
 
 def _sides(table: pd.DataFrame, kind: str, tasks: Sequence[str]) -> dict[str, list[str]]:

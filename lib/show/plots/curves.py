@@ -14,14 +14,13 @@ from lib.show.plots.style import (
     BLUE,
     GREEN,
     GREY,
+    MODES,
     ORANGE,
     WIDTH,
     finish,
     legend_beside,
     percent,
 )
-
-MODE_COLOURS = {"joint": BLUE, "heads": ORANGE, "mlps": GREEN}
 
 
 def score_spread(
@@ -123,7 +122,7 @@ def structured(
     figure, (upper, lower) = plt.subplots(2, 1, figsize=(WIDTH, 5.2), height_ratios=(1.6, 1))
     _floor(upper, float(next(iter(tables.values()))["score"].iloc[0]), floor, metric)
     for mode, table in tables.items():
-        trail(upper, table, MODE_COLOURS[mode], MODE_NAMES[mode])
+        trail(upper, table, MODES[mode], MODE_NAMES[mode])
     if random:
         _random_masks(upper, random, "random units, same size")
     upper.set(xlabel="encoder weights left", title=title)

@@ -42,16 +42,15 @@ PALETTES: dict[str, Sequence[str]] = {
 
 
 def panels_of(
-    count: int, width: float, height: float, columns: int = 3, above: float = 0.0
+    count: int, width: float, height: float, columns: int = 3
 ) -> tuple[Figure, Sequence[Axes]]:
     """Make a figure with `count` panels, at most `columns` in a row; the last row may end empty.
 
     width, height: of a panel, in inches.
-    above: extra height of the figure, in inches.
     """
     across = min(count, columns)
     down = -(-count // across)
-    figsize = (width * across, above + height * down)
+    figsize = (width * across, height * down)
     figure, grid = plt.subplots(down, across, figsize=figsize, squeeze=False)
     for axes in grid.ravel()[count:]:
         axes.set_axis_off()
