@@ -125,3 +125,10 @@ def test_what_is_repeated_on_few_rows_is_compared_with_the_run():
     made = trainings()
     partly = made[(made["task"] != "QNLI") | (made["system"] != FULL)]
     assert few_rows.repeated(partly, systems()).index.tolist() == ["SST-2", "STS-B"]
+
+
+def test_before_few_rows_were_trained_nothing_is_taken_for_them():
+    begun = trainings().query("rows > 1500")
+    shares, out = few_rows.learned(begun, systems())
+    assert not len(shares) and {*out} == {*TASKS}
+    assert few_rows.repeated(begun, systems()).empty

@@ -104,3 +104,25 @@ def test_the_labelled_maps_count_as_code_of_the_module_that_reads_them():
     contents = fingerprint._contents(room / "patterns.py")
     data = [room / "labelled" / name for name in ("labels.csv", "maps.npy")]
     assert contents[1:] == [fingerprint.sha256(file) for file in data]
+
+
+def test_a_notebook_that_cannot_be_read_is_named(tmp_path):
+    path = tmp_path / "03_mine.ipynb"
+    path.write_text("{")
+    with pytest.raises(ValueError, match="03_mine.ipynb cannot be read as a notebook"):
+        fingerprint.code_cells(path)
+    cell = {"cell_type": "code", "metadata": {}, "source": ["x = 1\n", "%timeit x"]}
+    path.write_text(fingerprint.json.dumps({"cells": [cell]}))
+    with pytest.raises(ValueError, match=r"03_mine.ipynb is not plain Python .*%timeit x"):
+        fingerprint.code_cells(path)
+    cell["metadata"] = {"tags": ["playground"]}
+    path.write_text(fingerprint.json.dumps({"cells": [cell]}))
+    assert fingerprint.code_cells(path) == []
+
+
+def test_a_docstring_does_not_decide_what_is_hashed(tmp_path):
+    (tmp_path / "numbers.csv").write_text("1")
+    (tmp_path / "module.py").write_text('"""Others read numbers.csv."""')
+    before = fingerprint._contents(tmp_path / "module.py")
+    (tmp_path / "numbers.csv").write_text("2")
+    assert fingerprint._contents(tmp_path / "module.py") == before

@@ -15,6 +15,7 @@ import psutil
 import pytest
 from distributed import Client
 
+from chain import cards
 from chain import cluster as cluster_module
 from chain.cluster import Cluster, ClusterLostError
 from chain.execute import FOLDERS
@@ -361,3 +362,15 @@ def test_the_same_parameters_give_the_same_bytes_with_one_worker_and_with_two(sc
     assert two.keys() == one.keys()
     assert {".npy", ".safetensors", ".json", ".csv"} <= {Path(name).suffix for name in one}
     assert [name for name in one if one[name] != two[name]] == []
+
+
+def test_a_worker_gets_one_of_the_cards_that_the_user_chose(monkeypatch):
+    monkeypatch.delenv(cards.VARIABLE, raising=False)
+    assert cards.of_worker(3, 0) == {}
+    assert cards.of_worker(3, 2) == {cards.VARIABLE: "1"}
+    monkeypatch.setenv(cards.VARIABLE, "2, GPU-5f")
+    assert cards.of_worker(0, 2) == {cards.VARIABLE: "2"}
+    found = cards.of_worker(3, 2)
+    assert found == {cards.VARIABLE: "GPU-5f"}
+    monkeypatch.setenv(cards.VARIABLE, found[cards.VARIABLE])
+    assert cards.of_worker(3, 2) == found, "the worker's next job"

@@ -120,3 +120,12 @@ def test_an_unknown_country_is_a_sentence():
     with pytest.raises(ConfigError, match="--energy FR: codecarbon knows no such country"):
         energy_table.check_country("FR")
     energy_table.check_country("FRA")
+
+
+def test_damaged_notes_cost_no_run(outputs):
+    used = {"kwh": 0.002, "kg_co2eq": 0.0001, "country": "FRA", "how": energy.ESTIMATED}
+    energy_table.note("smoke", "04_good", 60, used)
+    Place("smoke", "run_all").path(energy_table.NOTES).write_text("{")
+    assert energy_table.publish_table("smoke") is None
+    energy_table.note("smoke", "04_good", 60, used)
+    assert energy_table.publish_table("smoke").loc["all", "jobs"] == 1

@@ -50,6 +50,8 @@ def test_the_paper_profile_is_the_published_protocol():
         ("seeds: [1, 2, 1]", "seeds: 1 is listed twice"),
         ("seeds: [1.5]", "seeds.0 is 1.5, but must be a valid integer"),
         ("train_rows: many", "train_rows is 'many', but must be a valid integer"),
+        ("modes: [heads]", "['heads'] lacks joint, which later notebooks read; add it"),
+        ("dev_rows: 1", "dev_rows is 1, but must be greater than or equal to 2"),
         ("train_rows: 0", "train_rows is 0, but must be greater than or equal to 2"),
         ("look_in: [hubb]", "look_in.0 is 'hubb', but can be 'folder', 'pip', 'hub' or 'tiny'"),
         ("stsb_score: spearman", "can be 'pearson' or 'pearson_spearman'"),

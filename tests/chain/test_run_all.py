@@ -29,6 +29,11 @@ from lib.artefacts.store import Place
 from tests.chain.helpers import run_all_py, wait_until_nothing_writes_to
 
 
+def test_the_workers_of_a_scheduler_are_not_counted_here(tmp_path):
+    given = "--profile", "smoke", "--scheduler", "tcp://127.0.0.1:9", "--jobs", "2"
+    assert "leave out --jobs" in run_all_py(*given, outputs=tmp_path, status=2)
+
+
 def test_a_mistake_is_reported_before_any_notebook_runs(tmp_path):
     assert "no profile 'smok'; did you mean 'smoke'" in run_all_py(
         "--profile", "smok", outputs=tmp_path, status=2

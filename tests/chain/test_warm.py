@@ -56,7 +56,12 @@ def test_a_nursery_that_has_died_is_replaced(monkeypatch):
         warm.ForkedKernel(str(Path(dead) / "socket"), request)
     replaced = []
     start = warm.start
-    monkeypatch.setattr(warm, "start", lambda: replaced.append(start()))
+
+    def started_again():
+        replaced.append(start())
+        return replaced[-1]
+
+    monkeypatch.setattr(warm, "start", started_again)
     try:
         assert warm.kernel_name() == warm.kernel_name() == "warm"
         assert len(replaced) == 1 and os.environ[warm.VARIABLE] != dead
@@ -105,3 +110,18 @@ def runs(pid):
     except ProcessLookupError:
         return False
     return True
+
+
+def test_a_request_that_ends_in_the_middle_does_not_stop_the_nursery():
+    ours, theirs = socket.socketpair()
+    theirs.sendall(b'{"half": ')
+    theirs.close()
+    with pytest.raises(ConnectionError, match="in the middle of its request"):
+        warm.nursery.receive(ours)
+
+
+def test_without_a_nursery_notebooks_run_in_cold_kernels(monkeypatch, tmp_path):
+    monkeypatch.delenv(warm.VARIABLE, raising=False)
+    too_long = tmp_path / ("x" * 120)  # for the address of a Unix socket
+    monkeypatch.setattr(warm, "mkdtemp", lambda prefix: str(too_long))
+    assert warm.kernel_name() == warm.COLD and not too_long.exists()

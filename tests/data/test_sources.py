@@ -417,6 +417,9 @@ def test_an_unpacked_encoder_that_changed_is_unpacked_again(tmp_path, monkeypatc
     monkeypatch.setitem(pip._ENCODERS, "minilm-l6", (pip.MINILM, unpack))
     folder, _ = pip._folder("minilm-l6")
     assert pip._folder("minilm-l6")[0] == folder and len(unpacked) == 1
+    umask = os.umask(0)
+    os.umask(umask)
+    assert folder.stat().st_mode & 0o777 == 0o777 & ~umask, "others may share the cache"
     (folder / "model.safetensors").write_bytes(b"the altered weight")
     pip._folder("minilm-l6")
     assert (folder / "model.safetensors").read_bytes() == b"the pinned weights"

@@ -117,6 +117,8 @@ def test_the_shares_of_the_gap_are_this_runs_and_the_papers():
 
 
 def test_tickets_without_a_learnt_task_or_without_enough_seeds():
+    one = of_tickets.tickets(scores(0.88, 0.87, 0.7, seeds=(1,)), TASKS)
+    assert "criterion" not in one.so, "one full model has no standard deviation"
     none = of_tickets.tickets(scores(0.5, 0.5, 0.5, full=0.5), TASKS)
     assert "cannot answer" in none.so
     two = of_tickets.tickets(scores(0.88, 0.87, 0.7, seeds=(1, 2)), TASKS)

@@ -346,6 +346,9 @@ def test_another_encoder_is_not_compared():
         numbers.Ours("a", [0.93, 0.93, 0.93], "SST-2", "full model"),
         numbers.Ours("b", [0.5, 0.5, 0.5], "SST-2", "full model"),
     ]
+    for encoder in ("/models/bert-base-uncased-tests/tiny", "x/bert-base-uncased-SST-2"):
+        assert set(numbers.compare(rows, encoder)["verdict"]) == {"other encoder: not compared"}
+    assert "agrees" in set(numbers.compare(rows, "/models/bert-base-uncased")["verdict"])
     table = numbers.compare(rows, "minilm-l6")
     assert table["verdict"].tolist() == ["other encoder: not compared"] * 2
     assert table["ours"].tolist() == [0.93, 0.5] and table["paper"].tolist() == [0.93, 0.93]

@@ -300,3 +300,10 @@ def test_text_is_large_enough_where_a_figure_is_700_pixels_wide(make):
         assert texts and not small
     finally:
         plt.close(figure)
+
+
+def test_a_model_without_any_score_is_drawn_all_the_same():
+    scores = np.full(20, np.nan)
+    lines = {"majority class": np.nan, "before": 0.1, "linear probe": 0.8, "paper": 0.9}
+    figure = curves.score_spread(scores, np.nan, lines, "pearson", "STS-B")
+    assert figure.axes[0].get_xlim()[0] == pytest.approx(0.07)

@@ -54,3 +54,10 @@ def test_training_rows_of_one_class_give_that_class(tiny, rows):
     dev = rows["SST-2"].dev
     share = np.mean([row["label"] for row in dev])
     assert np.isclose(frozen.score("SST-2", model, tokenizer, ones, dev), share)
+
+
+def test_a_text_that_is_longer_than_the_encoder_can_read_is_cut(tiny):
+    model, tokenizer = tiny
+    long, cut = (" ".join(["cat"] * count) for count in (300, 62))  # it has 64 positions
+    first, second = frozen.vectors(model, [long, cut], tokenizer)
+    assert np.array_equal(first, second)
