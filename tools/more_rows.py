@@ -66,7 +66,7 @@ def left_to_train(profile: str, most: int, to: Path) -> list[Training]:
     seeds = list(dict.fromkeys(seed for _, seed in retrained))
     of = {
         task: store.Place(profile, "01_finetune", task, seed).load("result.json")
-        for task, seed in dict(retrained).items()
+        for task, seed in dict(reversed(retrained)).items()  # the first seed of each task
     }
     tasks, made = list(of), next(iter(of.values()))
     few, epochs = made["parameters"]["train_rows"], recipes.Recipe(**made["recipe"]).epochs
