@@ -58,7 +58,8 @@ class Claim:
     @property
     def figure(self) -> str:
         """The median and the range, such as 2.00 (1.00–3.00)."""
-        return f"{self.median:.2f} ({self.least:.2f}–{self.most:.2f})"
+        once = self.least == self.most
+        return f"{self.median:.2f} ({'once' if once else f'{self.least:.2f}–{self.most:.2f}'})"
 
     @property
     def bound(self) -> str:

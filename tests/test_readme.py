@@ -84,6 +84,8 @@ def test_what_the_comparisons_say():
     sure = sure_of(reference)
     assert sure_of(study) == {"A"} and sure == {*"ABCEIJ"}, "what the points say"
     assert all((part.mean(axis=1)[[*"ABIJ"]] > 0).all() for part in (study, reference))
+    stable = difference(reference.loc["I"]).replace("+", "")
+    says(f"κ is {stable} higher by E|g| (planned; in the study below it is not shown)")
     says("By that rule the study decides five, and the reference run six")
     assert (judged["so"] != "not decided").sum() == 5
     assert (comparisons.decisions(reference)["so"] != "not decided").sum() == 6
@@ -281,10 +283,12 @@ def test_what_more_rows_do():
     systems = pd.read_csv(TABLES / "06_all_tickets_win" / "systems.csv")
     shares, _ = few_rows.learned(trainings, systems)
     good, random, bad, few = map(two, shares[["good", "random", "bad", few_rows.OWN]].mean())
-    says(f"good ones then learn {good} of what the full model learns, random ones {random} and bad")
+    says(
+        f"good ones then learn {good} of what the full model learns from as many rows, random ones"
+    )
     own = tables.gap(tables.constants_as_zero(systems), [*shares.index], *OF_BAD)
     in_table = two(np.mean([*own.values()]))
-    says(f"where bad ones learn {few} (trained on a CPU, as in the table, {in_table})")
+    says(f"on which they learn {few} (trained on a CPU, as in the table, {in_table})")
     gain, steps = (shares[a] - shares[b] for a, b in few_rows.PLANNED.values())
     says(f"the difference, {interval(gain)}, is not decided")
     says(f"these end {interval(steps)} lower than more rows do")
@@ -293,7 +297,8 @@ def test_what_more_rows_do():
     assert [*shares.index[~enough]] == ["MRPC", "RTE"] and enough.sum() == 6
     theirs = tables.papers_shares([*shares.index])
     means = [two(np.mean([*theirs[kind].values()])) for kind in reversed(KINDS)]
-    says(f"and bad ones {bad} (paper, by the same measure: {means[0]}, {means[1]} and {means[2]})")
+    of_paper = f"{means[0]}, {means[1]} and {means[2]}"
+    says(f"ones {random} and bad ones {bad} (paper, by the same measure: {of_paper})")
     behind = pd.Series(theirs["bad"]) - shares["bad"]
     says(f"bad ones learn {interval(behind)} less than the paper's {means[2]}")
     stsb = trainings.query("task == 'STS-B' and system == 'bad'").groupby(["rows", "length"])
@@ -329,7 +334,9 @@ def test_what_the_gpu_has_measured():
     says(f"are {min(exact):.1f} to {max(exact):.1f} times as far from float64 as the CPU's")
     hours_of_paper = of_paper_without_mrpc(found)
     says(f"| {hours_of_paper:.0f} one job at a time, ")
-    says(f"{hours_of_paper / found['jobs']['values']['gains']['8']:.0f} with eight (estimated) |")
+    says(
+        f"{hours_of_paper / found['jobs']['values']['gains']['8']:.0f} with eight (rough estimates,"
+    )
     assert found["steps MRPC"]["lines"][0]["figure"] == "1.43 (1.43–1.43)", "one turn, the first"
     at_once = found["hours of `paper`"]["lines"][0]["note"].split("; ")[1]
     assert found["hours of `paper`"]["lines"][0]["figure"] == "250.6" and "60.4" in at_once
