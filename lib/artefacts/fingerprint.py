@@ -103,7 +103,7 @@ def code_cells(path: Path) -> list[str]:
     ]
     for source in sources:
         try:
-            ast.parse(source)
+            _tree(source)  # cached: it is asked for again, for each job
         except SyntaxError as fault:
             line = (fault.text or "").strip()
             raise ValueError(
