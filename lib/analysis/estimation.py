@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from lib.analysis.order import rank_correlation
+from lib.analysis.order import rank_correlations
 from lib.data import glue
 from lib.data.glue import StsbScore
 from lib.model.choices import strict
@@ -69,14 +69,15 @@ def validity(
         for units that were not removed
     Returns a row for the heads and one for the MLPs, and a column for each of `TRUTHS`.
     """
-    scores, at = importance(rows, layers, heads, estimator), layers * heads
-    truths = changes.mean(0), np.abs(changes).mean(0)
-    return np.array(
-        [
-            [rank_correlation(scores.heads, truth[:at]) for truth in truths],
-            [rank_correlation(scores.mlps, truth[at:]) for truth in truths],
-        ]
-    )
+    return validities([importance(rows, layers, heads, estimator)], changes)[0]
+
+
+def validities(scores: Sequence[Importance], changes: np.ndarray) -> np.ndarray:
+    """Do what `validity` does for several importances of one model: ρ [importances, 2, 2]."""
+    truths, at = [changes.mean(0), np.abs(changes).mean(0)], scores[0].heads.size
+    of_heads = rank_correlations([one.heads.ravel() for one in scores], [t[:at] for t in truths])
+    of_mlps = rank_correlations([one.mlps for one in scores], [t[at:] for t in truths])
+    return np.stack([of_heads, of_mlps], axis=1)
 
 
 def removed(

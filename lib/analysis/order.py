@@ -6,13 +6,12 @@ A correlation is Spearman's ρ, and nan where one side has no order. Ours; the p
 """
 
 from collections.abc import Callable, Sequence
-from itertools import permutations
 from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import rankdata
 
-from lib.pruning.importance import Estimator, Importance, importance, normalise
+from lib.pruning.importance import Estimator, importance, normalise
 
 NAN = float("nan")
 FEWEST_UNITS = 5  # fewer units than that have no rank correlation worth the name
@@ -26,16 +25,24 @@ class OfUnits(NamedTuple):
 
 
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Compute Spearman's ρ of two arrays of one shape; a unit that is nan in either is left out.
+    """Compute Spearman's ρ of two arrays of one shape; see `rank_correlations`."""
+    return float(rank_correlations([a], [b])[0, 0])
 
-    nan for fewer than FEWEST_UNITS units, or if a side is constant: equal values have no order.
+
+def rank_correlations(a: Sequence[np.ndarray], b: Sequence[np.ndarray]) -> np.ndarray:
+    """Compute Spearman's ρ of each array in a with each in b, all of one shape: float [a, b].
+
+    A unit that is nan in any of them is left out. nan for fewer than FEWEST_UNITS units, or if a
+    side is constant: equal values have no order.
     """
-    a, b = np.ravel(a), np.ravel(b)
-    known = ~(np.isnan(a) | np.isnan(b))
-    a, b = a[known], b[known]
-    if len(a) < FEWEST_UNITS or np.ptp(a) == 0 or np.ptp(b) == 0:
-        return NAN
-    return float(np.corrcoef(rankdata(a), rankdata(b))[0, 1])
+    values = np.stack([np.ravel(one) for one in (*a, *b)])
+    values = values[:, ~np.isnan(values).any(axis=0)]
+    if values.shape[1] < FEWEST_UNITS:
+        return np.full((len(a), len(b)), NAN)
+    ranks = rankdata(values, axis=1) - (values.shape[1] + 1) / 2
+    lengths = np.linalg.norm(ranks, axis=1, keepdims=True)  # 0 for what is constant
+    ranks = np.divide(ranks, lengths, out=np.full_like(ranks, NAN), where=lengths > 0)
+    return ranks[: len(a)] @ ranks[len(a) :].T
 
 
 # --- reliable, and stable over seeds --------------------------------------------------------------
@@ -83,18 +90,22 @@ def same_order(
             [normalise(importance(part[rows], layers, heads, estimator)) for part in parts]
             for rows in samples
         )
-        seeds = list(permutations(range(len(parts)), 2))
-        pairs = [[(x, y) for x, y in zip(a, b, strict=True)]]
-        pairs += [[(a[i], a[j]) for i, j in seeds], [(a[i], b[j]) for i, j in seeds]]
-        found.append([_mean_correlation(kind) for kind in pairs])
-    return SameOrder(*(OfUnits(*kind) for kind in np.mean(found, axis=0).tolist()))
+        found.append(
+            [
+                _mean_correlations([x.heads for x in a], [y.heads for y in b]),
+                _mean_correlations([x.mlps for x in a], [y.mlps for y in b]),
+            ]
+        )
+    return SameOrder(*(OfUnits(*kind) for kind in np.mean(found, axis=0).T.tolist()))
 
 
-def _mean_correlation(pairs: Sequence[tuple[Importance, Importance]]) -> tuple[float, float]:
-    if not pairs:
-        return NAN, NAN
-    of_heads = np.mean([rank_correlation(x.heads, y.heads) for x, y in pairs])
-    return float(of_heads), float(np.mean([rank_correlation(x.mlps, y.mlps) for x, y in pairs]))
+def _mean_correlations(a: list[np.ndarray], b: list[np.ndarray]) -> list[float]:
+    """Compute what a `SameOrder` has, of the models' importances on two samples, a and b."""
+    found, others = rank_correlations(a, [*a, *b]), ~np.eye(len(a), dtype=bool)
+    on_one, on_two = found[:, : len(a)], found[:, len(a) :]
+    if not others.any():
+        return [float(on_two.mean()), NAN, NAN]
+    return [float(part.mean()) for part in (on_two[~others], on_one[others], on_two[others])]
 
 
 def swaps(

@@ -11,13 +11,14 @@ Ours; the paper has none of it.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import StringIO
+from itertools import product
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from lib.analysis import agreement
-from lib.analysis.estimation import TRUTHS, validity
+from lib.analysis.estimation import TRUTHS, validities, validity
 from lib.analysis.order import over_rows, rank_correlation, same_order
 from lib.analysis.survival import stack
 from lib.artefacts.store import Place
@@ -95,14 +96,11 @@ def reliability_by_rows(of: Studied, draws: int = 20) -> pd.DataFrame:
     samples = [16 * 2**n for n in range(20) if 16 * 2**n < 0.8 * half] + [half]
     table = {
         name: [
-            np.mean([
-                same_order([part], of.layers, of.heads, name, rows, draws=draws).other_rows.heads
-                for part in of.rows(name)
-            ])
+            same_order(of.rows(name), of.layers, of.heads, name, rows, draws=draws).other_rows.heads
             for rows in samples
         ]
         for name in ESTIMATORS
-    }  # fmt: skip
+    }
     return pd.DataFrame(table, index=samples)
 
 
@@ -112,19 +110,20 @@ def validity_over_seeds(of: Studied, draws: int = 200) -> pd.DataFrame:
     Importance and truth are of the same rows, which are drawn anew together.
     Returns columns estimator, units, truth, ρ, low, high; 95 % over rows.
     """
-    lines, chosen = [], of.choosing
-    for name in ESTIMATORS:
-        parts = list(zip((part[chosen] for part in of.rows(name)), of.changes, strict=True))
+    chosen = of.choosing
+    measured = {name: [part[chosen] for part in of.rows(name)] for name in ESTIMATORS}
 
-        def mean_over_seeds(rows: np.ndarray, name=name, parts=parts) -> np.ndarray:
-            return np.mean(
-                [validity(g[rows], d[rows], of.layers, of.heads, name) for g, d in parts], axis=0
-            )
+    def mean_over_seeds(rows: np.ndarray) -> np.ndarray:
+        found = []
+        for seed, changes in enumerate(of.changes):
+            parts = {name: measured[name][seed][rows] for name in ESTIMATORS}
+            scores = [importance(part, of.layers, of.heads, name) for name, part in parts.items()]
+            found.append(validities(scores, changes[rows]))
+        return np.mean(found, axis=0)
 
-        found = over_rows(mean_over_seeds, len(chosen), draws=draws)
-        for i, units in enumerate(("heads", "MLPs")):
-            for j, truth in enumerate(TRUTHS):
-                lines.append((name, units, truth, *found[:, i, j]))
+    found = over_rows(mean_over_seeds, len(chosen), draws=draws).reshape(3, -1).T
+    keys = product(ESTIMATORS, ("heads", "MLPs"), TRUTHS)
+    lines = [(*key, *values) for key, values in zip(keys, found, strict=True)]
     return pd.DataFrame(lines, columns=["estimator", "units", "truth", "ρ", "low", "high"])
 
 

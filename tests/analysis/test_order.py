@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 from lib.analysis import order
 
@@ -50,6 +51,16 @@ def test_rank_correlation_leaves_out_what_is_not_known():
     assert order.rank_correlation(a, np.array([2.0, 4, 6, 8, 100, 0])) == pytest.approx(1)
     assert np.isnan(order.rank_correlation(a, np.array([np.nan, 4, 6, 8, 100, 0])))
     assert np.isnan(order.rank_correlation(a, np.ones(6)))
+
+
+def test_each_is_correlated_with_each():
+    draw = np.random.default_rng(0)
+    a, b = draw.normal(size=(3, 20)), draw.integers(0, 6, (2, 20)).astype(float)  # b has ties
+    found = order.rank_correlations([*a, np.ones(20)], b)
+    assert found.shape == (4, 2)
+    for i, one in enumerate(a):
+        assert found[i] == pytest.approx([spearmanr(one, other).statistic for other in b])
+    assert np.isnan(found[3]).all()
 
 
 def _gradients(means, error, rows=128, seed=0):
