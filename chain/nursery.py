@@ -26,7 +26,6 @@ IMPORTS = (
     "transformers.models.bert.modeling_bert",
     "pandas",
     "matplotlib.pyplot",
-    "seaborn",
     "scipy.stats",
     "sklearn.metrics",
     "safetensors.numpy",

@@ -272,6 +272,7 @@ def test_the_text_of_a_heat_map_has_enough_contrast(colours):
     figure, axes = plt.subplots()
     values = np.linspace(-1, 1, 60).reshape(6, 10)
     style.heat_map(axes, values, np.full(values.shape, "9"), -1, 1, 8, colours)
+    figure.canvas.draw()
     mesh = axes.collections[0]
     for text, fill in zip(axes.texts, mesh.get_facecolor(), strict=True):
         dark, light = sorted([style.luminance(to_rgb(text.get_color())), style.luminance(fill)])

@@ -40,7 +40,7 @@ def units(
         labels[row, column] = "<1" if value < 0.5 else format(value, ".0f")
     heat_map(axes, cells - around, labels, *span, fontsize=8, colours=colours)
     axes.set_xticks(np.arange(len(names)) + 0.5, names, rotation=0)
-    axes.set_yticks(np.arange(len(cells)) + 0.5, [*map(str, range(len(cells)))], rotation=0)
+    axes.set_yticks(np.arange(len(cells)) + 0.5, [*map(str, range(len(cells)))], va="center")
     axes.tick_params(labelsize=8, length=0)
     axes.set_xlabel("head" if heads is not None else "", fontsize=8)
     axes.set_ylabel("layer", fontsize=8)

@@ -262,7 +262,7 @@ def overlaps(panels: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]]) -> Figure:
             labels = labels + np.where(np.eye(tasks, dtype=bool), "", signs)
         heat_map(axes, excess, labels, -most, most, 8, colours="PuOr_r")
         axes.set_xticks(np.arange(tasks) + 0.5, shared.columns, rotation=90)
-        axes.set_yticks(np.arange(tasks) + 0.5, shared.index, rotation=0)
+        axes.set_yticks(np.arange(tasks) + 0.5, shared.index, va="center")
         axes.tick_params(labelsize=8, length=0)
         axes.set_title(
             f"{title}\n(darkest: {most:.{0 if most > 2 else 1}f} more or fewer than by chance)",

@@ -93,30 +93,28 @@ def percent(value: float, _position: float, /) -> str:
 
 def heat_map(
     axes: Axes,
-    values,
-    labels,
-    low: float | None,
-    high: float | None,
+    values: np.ndarray,
+    labels: np.ndarray,
+    low: float,
+    high: float,
     fontsize: float,
     colours: str = "Blues",
 ) -> None:
     """Draw a labelled heat map; each label is black or white, whichever is easier to read.
 
-    values, labels: a number and a text for each cell, arrays or tables of one shape.
-    low, high: the range of the colours; None takes it from the values.
-    colours: the name of a colour map.
+    values, labels: a number and a text for each cell, of one shape; nan is a cell without a colour
+    low, high: the values of the first and the last colour
+    colours: the name of a colour map
     """
-    import seaborn  # here, because the import takes a second, which most notebooks can save
-
-    lines = {"linewidths": 0.5, "linecolor": "white"}
-    text = {"annot": labels, "fmt": "", "annot_kws": {"fontsize": fontsize}}
-    seaborn.heatmap(values, ax=axes, vmin=low, vmax=high, cmap=colours, cbar=False, **lines, **text)
-    mesh = axes.collections[0]
-    mesh.update_scalarmappable()
-    fills = np.asarray(mesh.get_facecolor()).reshape(*np.shape(values), 4)
-    for label in axes.texts:
-        x, y = label.get_position()
-        label.set_color("black" if luminance(fills[int(y), int(x)]) > 0.179 else "white")
+    cells = np.ma.masked_invalid(values)
+    mesh = axes.pcolormesh(cells, cmap=colours, vmin=low, vmax=high, edgecolors="w", linewidth=0.5)
+    fills = mesh.to_rgba(cells)
+    axes.invert_yaxis()  # the first row is at the top
+    axes.spines[:].set_visible(False)
+    for row, column in np.argwhere(labels != ""):
+        colour = "black" if luminance(fills[row, column]) > 0.179 else "white"
+        text = axes.text(column + 0.5, row + 0.5, labels[row, column], ha="center", va="center")
+        text.set(color=colour, fontsize=fontsize)
 
 
 def luminance(colour: Sequence[float]) -> float:
