@@ -75,9 +75,11 @@ def validity(
 def validities(scores: Sequence[Importance], changes: np.ndarray) -> np.ndarray:
     """Do what `validity` does for several importances of one model: ρ [importances, 2, 2]."""
     truths, at = [changes.mean(0), np.abs(changes).mean(0)], scores[0].heads.size
-    of_heads = rank_correlations([one.heads.ravel() for one in scores], [t[:at] for t in truths])
-    of_mlps = rank_correlations([one.mlps for one in scores], [t[at:] for t in truths])
-    return np.stack([of_heads, of_mlps], axis=1)
+    of_heads = [*(one.heads.ravel() for one in scores), *(truth[:at] for truth in truths)]
+    of_mlps = [*(one.mlps for one in scores), *(truth[at:] for truth in truths)]
+    count = len(scores)
+    found = [rank_correlations(part)[:count, count:] for part in (of_heads, of_mlps)]
+    return np.stack(found, axis=1)
 
 
 def removed(

@@ -26,23 +26,23 @@ class OfUnits(NamedTuple):
 
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
     """Compute Spearman's ρ of two arrays of one shape; see `rank_correlations`."""
-    return float(rank_correlations([a], [b])[0, 0])
+    return float(rank_correlations([a, b])[0, 1])
 
 
-def rank_correlations(a: Sequence[np.ndarray], b: Sequence[np.ndarray]) -> np.ndarray:
-    """Compute Spearman's ρ of each array in a with each in b, all of one shape: float [a, b].
+def rank_correlations(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """Compute Spearman's ρ of each array with each, all of one shape: float [arrays, arrays].
 
     A unit that is nan in any of them is left out. nan for fewer than FEWEST_UNITS units, or if a
     side is constant: equal values have no order.
     """
-    values = np.stack([np.ravel(one) for one in (*a, *b)])
+    values = np.stack([np.ravel(one) for one in arrays])
     values = values[:, ~np.isnan(values).any(axis=0)]
     if values.shape[1] < FEWEST_UNITS:
-        return np.full((len(a), len(b)), NAN)
+        return np.full((len(arrays), len(arrays)), NAN)
     ranks = rankdata(values, axis=1) - (values.shape[1] + 1) / 2
     lengths = np.linalg.norm(ranks, axis=1, keepdims=True)  # 0 for what is constant
     ranks = np.divide(ranks, lengths, out=np.full_like(ranks, NAN), where=lengths > 0)
-    return ranks[: len(a)] @ ranks[len(a) :].T
+    return ranks @ ranks.T
 
 
 # --- reliable, and stable over seeds --------------------------------------------------------------
@@ -101,7 +101,7 @@ def same_order(
 
 def _mean_correlations(a: list[np.ndarray], b: list[np.ndarray]) -> list[float]:
     """Compute what a `SameOrder` has, of the models' importances on two samples, a and b."""
-    found, others = rank_correlations(a, [*a, *b]), ~np.eye(len(a), dtype=bool)
+    found, others = rank_correlations([*a, *b])[: len(a)], ~np.eye(len(a), dtype=bool)
     on_one, on_two = found[:, : len(a)], found[:, len(a) :]
     if not others.any():
         return [float(on_two.mean()), NAN, NAN]
