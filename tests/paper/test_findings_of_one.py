@@ -138,11 +138,11 @@ def test_good_random_and_bad_are_told_apart_only_beyond_the_luck_of_the_rows():
     assert "differ by no more than ±0.05" in retrained(random=0.77).so
     assert "By s-pruning good beats random by 0.18" in retrained(random=0.6).so
     assert "By s-pruning random beats good by 0.12" in retrained(random=0.9).so
-    assert "ahead of every control; the best is a random encoder (0.55)" in retrained().so
+    assert "ahead of every control; the best is a random encoder (0.550)" in retrained().so
     several = retrained(controls={"a random encoder": 0.55, "a BiLSTM": 0.68, "CBOW": NAN})
-    told = "Bad is ahead of a random encoder (0.55), but not clearly ahead of a BiLSTM (0.68), so"
-    assert told in several.so
-    assert "Bad is not clearly ahead of a BiLSTM" in retrained(controls={"a BiLSTM": 0.68}).so
+    assert "Bad (0.700) is ahead of a random encoder (0.550), but not clearly" in several.so
+    assert "ahead of a BiLSTM (0.680), so" in several.so
+    assert "is not clearly ahead of a BiLSTM" in retrained(controls={"a BiLSTM": 0.68}).so
 
 
 def test_a_subnetwork_that_did_not_learn_is_named():

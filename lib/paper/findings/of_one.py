@@ -234,20 +234,22 @@ def retrained(
         sentences.append(f"By s-pruning {order} by {abs(good - random):.2f}")
     known = {name: score for name, score in controls.items() if np.isfinite(score)}
     close, behind = (
-        [f"{name} ({_of(score)})" for name, score in known.items() if (bad - score <= luck) == near]
+        [f"{name} ({x:.3f})" for name, x in known.items() if (bad - x <= luck) == near]
         for near in (True, False)
     )
-    if close:
+    if close:  # three digits: a control just behind the yardstick and one just within it differ
+        some = f"ahead of {names_of(behind)}, but not" if behind else "not"
         sentences.append(
-            (f"Bad is ahead of {names_of(behind)}, but not" if behind else "Bad is not")
-            + f" clearly ahead of {names_of(close)}, so this run does not show that its "
-            "pre-trained layers help"
+            f"Bad ({bad:.3f}) is {some} clearly ahead of {names_of(close)}, so this run does not "
+            "show that its pre-trained layers help"
         )
     elif known:
         best = max(known, key=lambda name: known[name])
-        sentences.append(f"Bad is ahead of every control; the best is {best} ({_of(known[best])})")
+        sentences.append(
+            f"Bad ({bad:.3f}) is ahead of every control; the best is {best} ({known[best]:.3f})"
+        )
     sentences.append(
-        f"The yardstick here is ±{_of(luck)}, the luck of the dev rows of one model. The luck of "
+        f"The yardstick here is ±{luck:.3f}, the luck of the dev rows of one model. The luck of "
         "drawing a mask and of training it is not in it, so one seed cannot settle this: see 06"
     )
     return Finding(run, paper, ". ".join(sentences) + ".")
