@@ -84,6 +84,8 @@ def scores(good, random, bad, tasks=TASKS, seeds=(1, 2, 3), full=0.9, noise=0.00
 def test_tickets_tell_the_papers_result_from_its_opposite_and_from_nothing():
     as_paper = of_tickets.tickets(scores(0.88, 0.87, 0.7), TASKS)
     assert as_paper.so.startswith("no, not all") and "as in the paper" in as_paper.so
+    on_one = pd.concat([scores(0.88, 0.87, 0.7, TASKS[:1]), scores(0.88, 0.88, 0.88, TASKS[1:])])
+    assert of_tickets.tickets(on_one, TASKS).so.startswith("not on every task: ")
     all_win = of_tickets.tickets(scores(0.88, 0.88, 0.88), TASKS)
     assert all_win.so.startswith("yes") and "further than the paper" in all_win.so
     random_loses = of_tickets.tickets(scores(0.88, 0.7, 0.88), TASKS)
@@ -210,6 +212,7 @@ def test_patterns_tell_a_preference_from_its_opposite_and_from_none():
     fewer = of_all.patterns(correlation(-0.4, -0.1, 0.1, 0.001), f1)
     assert "no preference" in none.so and "does not show that there is none" in none.so
     assert "contradicts the paper" in more.so and "found no relation" in fewer.so
+    assert "preference" in fewer.so and "preference" not in more.so
     assert (
         "heterogeneous less often" in fewer.so and "F1 is 0.84 (raw) and 0.79 (normed)" in none.run
     )

@@ -229,7 +229,7 @@ def patterns(correlations: pd.DataFrame, trusted: Mapping[str, float]) -> Findin
         so = (
             "survivors' maps are called heterogeneous less often than their layers explain "
             f"({names_of(fewer)} maps{_which(correlations, fewer)}). The paper found no relation. "
-            "Both speak against a preference for such patterns"
+            "Neither shows a preference for such patterns"
         )
     else:
         so = (

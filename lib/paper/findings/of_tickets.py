@@ -80,7 +80,8 @@ def _about_bad(
         low, high = ends[clearest]
         lead = _leads(table, "bad", clearest).mean()
         most = "" if len(ends) == 1 else f"most clearly on {clearest}: "
-        so = "no, not all tickets do equally well: retrained bad subnetworks score below good ones "
+        so = "no, not all tickets do equally well" if len(loses) > 1 else "not on every task"
+        so += ": retrained bad subnetworks score below good ones "
         so += f"on {names_of(loses)}, also after Holm's correction over the tasks "
         so += f"({most}good − bad = {lead:.2f} [{low:.2f}, {high:.2f}])"
         fallen = [task for task in rest if task in sides["behind"]]
