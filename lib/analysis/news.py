@@ -197,10 +197,10 @@ def _of_the_gap(table: pd.DataFrame) -> list[News]:
     bad, random = shares
     if not len(bad):
         return [News(what, "–", "–", f"{CANNOT_TELL}: needs 05_retrain_tickets")]
-    text = f"{100 * np.median(bad):.0f} % of the gap"
-    span = f"{100 * bad.min():.0f} to {100 * bad.max():.0f} %"
+    text = f"{100 * np.median(bad):z.0f} % of the gap"
+    span = f"{100 * bad.min():z.0f} to {100 * bad.max():z.0f} %"
     text += f" (median of {len(bad)} tasks; {span})" if len(bad) > 1 else ""
     if len(random):
-        text += f"; a random encoder {100 * np.median(random):.0f} %"
+        text += f"; a random encoder {100 * np.median(random):z.0f} %"
     most = int((bad > 0.5).sum())
     return [News(what, NO_MASKS, text, f"over half of it on {most} of {len(bad)} tasks")]

@@ -51,10 +51,10 @@ def _one_task(verdicts: Sequence[str]) -> bool:
 
 def _listed(bad: Mapping[str, float]) -> str:
     if len(bad) <= FEW:
-        return ", ".join(f"{100 * share:.0f} % ({task})" for task, share in bad.items())
+        return ", ".join(f"{100 * share:z.0f} % ({task})" for task, share in bad.items())
     shares = 100 * np.array([*bad.values()])
-    span = f"{shares.min():.0f} to {shares.max():.0f} %"
-    return f"{np.median(shares):.0f} % (median of {len(shares)} tasks; {span})"
+    span = f"{shares.min():z.0f} to {shares.max():z.0f} %"
+    return f"{np.median(shares):z.0f} % (median of {len(shares)} tasks; {span})"
 
 
 def _paper(masks: Sequence[tuple[str, str]], theirs: Mapping[str, float]) -> str:
