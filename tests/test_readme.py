@@ -45,7 +45,7 @@ def test_what_longer_training_does_on_stsb():
     for file in (TABLES / "05_retrain_tickets" / "STS-B").glob("*/systems.json"):
         scores = {row["item"]: row["score"] for row in json.loads(file.read_text())}
         gains.append([scores[f"bad (s-pruning), {epochs} epochs"] for epochs in (3, 4, 5, 6)])
-    assert np.shape(gains) == (3, 4) and (np.diff(gains) > 0).all(), "all three seeds gain"
+    assert np.shape(gains) == (5, 4) and (np.diff(gains) > 0).all(), "all five seeds gain"
     says(f"After six epochs instead of three they reach {two(np.mean(gains, axis=0)[-1])}")
     mean, deviation, _ = numbers.number("bad (retrained)", "STS-B", "s-pruning")
     says(f"far below the paper's {two(mean)} ± {two(deviation)}")
@@ -62,7 +62,7 @@ def test_what_removing_each_unit_costs():
             for layer in (0, 11)
         )
         minutes.append((last - first).total_seconds() / 60 * 12 / 11)
-    assert len(minutes) == 27
+    assert len(minutes) == 45
     says(f"took a median of {np.median(minutes):.0f} minutes of one core")
 
 

@@ -46,7 +46,7 @@ BOXES = {  # notebook: (what its box is about, the line of the box that goes her
     "08_attention_patterns": ("Do the survivors look linguistic?", "So"),
     "09_task_overlap": ("Do tasks share their survivors?", "So"),
 }
-SEARCHED, LAST, SEEDS = "03_structured_pruning", "05_retrain_tickets", 3
+SEARCHED, LAST, SEEDS = "03_structured_pruning", "05_retrain_tickets", 5
 PAPER_AND_CODE = ("E|g|, the paper", "|running sum|, the code")
 QUESTIONS = {  # row of the README: column of study/tables/estimators
     "*reliable*: two halves of the dev rows, Spearman's ρ": "reliable: ρ of two halves",

@@ -18,10 +18,6 @@ python -m tools.reference searches OUTPUTS
     clone (CONTRIBUTING.md). 06 and 07 are run by this checkout. Their tables about the searches go
     to outputs/reference/searches, where 06 and 07 of the reference run show them; and the results,
     but for weights and for what the reference run has, byte for byte.
-python -m tools.reference more_seeds OUTPUTS
-    OUTPUTS is an outputs folder in which the profile `reference` was run with more seeds, a part of
-    the tasks. What they made goes to outputs/reference/more_seeds, where no notebook reads it yet,
-    but for weights and for what the reference run has. When all tasks are there: `results`.
 """
 
 import filecmp
@@ -45,7 +41,6 @@ from lib.artefacts.fingerprint import ROOT, notebook, of_work
 from lib.tickets.more_rows import STEP, TRAININGS
 
 PROFILE, SEARCHES = "reference", "searches"
-MORE_SEEDS = "more_seeds"
 ABOUT_SEARCHES = {  # what `searches` adds to the reference run's tables, by the step that writes it
     "06_all_tickets_win": ("scores_by_estimator", "retrained_by_estimator"),
     "07_stability": ("searches_compared", "searches_on_half", "searches_and_rankings"),
@@ -58,7 +53,7 @@ EACH = [step for step in run_all.CHAIN if step not in ONCE]
 
 def main(what: str, *arguments: str) -> int:
     """Do one of these things; the exit status."""
-    things = [results, notebooks, more_rows, summaries, searches, more_seeds]
+    things = [results, notebooks, more_rows, summaries, searches]
     {thing.__name__: thing for thing in things}[what](*arguments)
     return 0
 
@@ -131,15 +126,7 @@ def searches(outputs: str) -> None:
     copy_new(made, kept, but=("removal.npy", "gradients.npy", "token_sums.npy"))
 
 
-def more_seeds(outputs: str) -> None:
-    """Keep what further seeds of the profile `reference` have made, apart until all are there."""
-    read_from(outputs)
-    copy_new(store.outputs() / PROFILE, KEPT / MORE_SEEDS, [*run_all.CHAIN])
-
-
-def copy_new(
-    made: Path, kept: Path, steps: Iterable[str] = tuple(EACH), but: Iterable[str] = ()
-) -> None:
+def copy_new(made: Path, kept: Path, but: Iterable[str] = ()) -> None:
     """Copy results, but for weights, these files, and what the reference run has, byte for byte."""
     left_out = {*but, *(f"{name}.json" for name in but)}
 
@@ -148,7 +135,7 @@ def copy_new(
         same = filecmp.cmpfiles(here, twin, names, shallow=False)[0] if twin.exists() else []
         return {*ignored(folder, names), *left_out, *same, *(f"{name}.json" for name in same)}
 
-    for step in steps:
+    for step in EACH:
         if (made / step).exists():
             shutil.copytree(made / step, kept / step, ignore=not_kept, dirs_exist_ok=True)
 
