@@ -291,7 +291,9 @@ def test_what_more_rows_do():
     assert trainings["seed"].nunique() == 3
     own = tables.gap(tables.constants_as_zero(seeds), [*shares.index], *OF_BAD)
     on_cpu = two(np.mean([*own.values()]))
-    says(f"on which they learn {few} (trained on a CPU, as for the table, with these seeds {on_cpu})")
+    says(
+        f"on which they learn {few} (trained on a CPU, as for the table, with these seeds {on_cpu})"
+    )
     gain, steps = (shares[a] - shares[b] for a, b in few_rows.PLANNED.values())
     says(f"the difference, {interval(gain)}, is not decided")
     says(f"these end {interval(steps)} lower than more rows do")
