@@ -81,12 +81,12 @@ def test_a_dry_run_shows_the_plan_and_runs_nothing(tmp_path, monkeypatch):
     output = run_all_py(
         "--profile", "reference", "--dry-run", "--jobs", "3", outputs=tmp_path, status=0
     )
-    assert "114 of 114 jobs to do" in output
-    assert re.search(r"01_finetune.*WNLI.*1337 42 86.*635.*71", output)
+    assert "186 of 186 jobs to do" in output
+    assert re.search(r"01_finetune.*WNLI.*1337 42 86 71 166.*635.*71", output)
     # three epochs of batches of 16: eight tasks with 1,500 rows, and WNLI with 635
     steps = 3 * (8 * 94 + 40)
-    trainings = 3 * (estimate.TRAININGS["01"] + estimate.TRAININGS["05"])  # three seeds
-    seconds = steps * trainings + 114 * estimate.OVERHEAD
+    trainings = 5 * (estimate.TRAININGS["01"] + estimate.TRAININGS["05"])  # five seeds
+    seconds = steps * trainings + 186 * estimate.OVERHEAD
     assert f"about {seconds / 3 / 3600:.1f} h with 3 workers" in output
     assert not list(tmp_path.rglob("*.ipynb"))
 
