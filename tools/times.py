@@ -1,4 +1,4 @@
-"""Write how long each notebook and its slowest cells took into docs/teaching.md, as measured.
+"""Write how long each notebook and its slowest sections took into docs/teaching.md, as measured.
 
 python -m tools.times FOLDER …    each FOLDER holds executed notebooks, as outputs/quick/notebooks
 
@@ -10,7 +10,6 @@ import json
 import statistics
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 
 from tools.blocks import fill
@@ -18,12 +17,12 @@ from tools.blocks import fill
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "teaching.md"
 BEGIN, END = "<!-- times: written by `python -m tools.times` -->", "<!-- end of times -->"
-WORTH_NAMING = 10.0  # seconds: faster cells are not named
+WORTH_NAMING = 10.0  # seconds: faster sections are not named
 
 
-def cells(notebook: dict) -> Iterator[tuple[str, float]]:
-    """The seconds of each executed cell, with the last heading above it."""
-    heading = "the beginning"
+def sections(notebook: dict) -> dict[str, float]:
+    """{heading: seconds of the executed cells below it}, in the notebook's order."""
+    heading, took = "the beginning", defaultdict[str, float](float)
     for cell in notebook["cells"]:
         source = "".join(cell["source"])
         if cell["cell_type"] == "markdown":
@@ -31,7 +30,8 @@ def cells(notebook: dict) -> Iterator[tuple[str, float]]:
             heading = found[-1] if found else heading
         seconds = cell["metadata"].get("papermill", {}).get("duration")
         if seconds is not None:
-            yield heading, seconds
+            took[heading] += seconds
+    return took
 
 
 def failed(notebook: dict) -> bool:
@@ -46,24 +46,22 @@ def failed(notebook: dict) -> bool:
 
 def table(folders: list[Path]) -> str:
     """A line for each notebook and profile: medians over its executed copies, in seconds."""
-    copies: dict[tuple[str, str], list[list[tuple[str, float]]]] = defaultdict(list)
+    copies = defaultdict[tuple[str, str], list[dict[str, float]]](list)
     for folder in folders:
         for path in sorted(folder.glob("*.ipynb")):
             notebook = json.loads(path.read_text())
             if not failed(notebook):
-                profile = folder.parent.name
-                copies[path.stem.split("-")[0], profile].append(list(cells(notebook)))
+                copies[path.stem.split("-")[0], folder.parent.name].append(sections(notebook))
     lines = [
-        "| notebook | profile | copies | whole, seconds | slowest cells, seconds |",
+        "| notebook | profile | copies | whole, seconds | slowest sections, seconds |",
         "|---|---|---|---|---|",
     ]
     for (step, profile), runs in sorted(copies.items()):
-        whole = statistics.median(sum(seconds for _, seconds in run) for run in runs)
-        columns = zip(*runs, strict=True) if len({len(run) for run in runs}) == 1 else zip(runs[0])
-        medians = [(one[0][0], statistics.median(s for _, s in one)) for one in columns]
-        slow = sorted((m for m in medians if m[1] >= WORTH_NAMING), key=lambda m: -m[1])[:4]
-        named = "; ".join(f"{heading}: {seconds:.0f}" for heading, seconds in slow)
-        rest = named or f"all under {WORTH_NAMING:.0f}"
+        whole = statistics.median(sum(run.values()) for run in runs)
+        medians = {name: statistics.median(run.get(name, 0) for run in runs) for name in runs[0]}
+        slow = sorted(medians, key=lambda name: -medians[name])[:4]
+        named = [f"{name}: {medians[name]:.0f}" for name in slow if medians[name] >= WORTH_NAMING]
+        rest = "; ".join(named) or f"all under {WORTH_NAMING:.0f}"
         lines.append(f"| `{step}` | {profile} | {len(runs)} | {whole:.0f} | {rest} |")
     return "\n".join(lines)
 

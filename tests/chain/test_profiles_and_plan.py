@@ -217,7 +217,7 @@ def test_settings_change_a_profile_and_its_results_folder(outputs):
     assert (chosen.profile.train_rows, chosen.profile.seeds) == (1000, [7, 8])
     same = choose("quick", ["train_rows=1000", "structured={estimator: running}", "seeds=[7,8]"])
     assert same.name == chosen.name, "the order of the settings makes no difference"
-    unchanged = choose("quick", ["train_rows=512", "structured.step=0.1"])
+    unchanged = choose("quick", ["train_rows=320", "structured.step=0.1"])
     assert unchanged.name == "quick" and not unchanged.derived, "quick has these values already"
     for setting in ("structured.step=0.2", "magnitude.step=0.2"):
         assert choose("quick", [setting]).name == f"quick+{setting}"
