@@ -103,6 +103,12 @@ def test_a_difference_counts_only_beyond_the_luck_of_the_dev_rows():
     assert "It matters" in structured(random=[0.74], interval=(0.78, 0.82)).so
 
 
+def test_what_is_at_least_so_much_is_not_rounded_up():
+    good = KEPT["joint"].score
+    for behind, told in ((0.187, "0.18"), (0.15, "0.15"), (0.3, "0.30")):
+        assert f"at least {told} lower" in structured(random=[good - behind]).so
+
+
 def test_a_model_that_cannot_be_pruned_contradicts_the_paper():
     finding = magnitude(size=1.0)
     assert "no weight can go" in finding.run and "does not repeat" in finding.so

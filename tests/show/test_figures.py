@@ -303,6 +303,33 @@ def test_text_is_large_enough_where_a_figure_is_700_pixels_wide(make):
         plt.close(figure)
 
 
+def test_units_without_any_rho_get_no_panels():
+    columns = ["task", "estimator", "units", "truth", "ρ", "low", "high"]
+    rows = [("SST-2", "example", units, truth, rho, rho, rho) for truth in ("net", "moved")
+            for units, rho in (("heads", 0.5), ("MLPs", np.nan))]  # fmt: skip
+    figure = importances.validity(pd.DataFrame(rows, columns=columns), FORMULAS)
+    try:
+        assert [axes.get_title()[:22] for axes in figure.axes] == ["removing one of the he"] * 2
+        (dot,) = figure.axes[0].collections[1].get_offsets()
+        assert dot[1] in figure.axes[0].get_yticks(), "a single task's dot is beside its label"
+    finally:
+        plt.close(figure)
+
+
+def test_numbers_of_one_task_share_a_panel_only_if_they_have_a_common_axis():
+    numbers_of = {"task": "SST-2", "ours": 17.0, "paper": 19.0, "± 95 %": np.nan}
+    compared = pd.DataFrame([{"what": what, **numbers_of} for what in ("κ", "super-survivors")])
+    for span, panels in ((None, 2), ((0, 20), 1)):
+        figure = comparison.dots(compared, span=span)
+        try:
+            assert len(figure.axes) == panels
+            if span is None:
+                low, high = figure.axes[0].get_xlim()
+                assert low <= 0 and high > 19, "from 0, so that a small difference looks small"
+        finally:
+            plt.close(figure)
+
+
 def test_a_model_without_any_score_is_drawn_all_the_same():
     scores = np.full(20, np.nan)
     lines = {"majority class": np.nan, "before": 0.1, "linear probe": 0.8, "paper": 0.9}

@@ -278,12 +278,13 @@ def _control(
     known = [score for score in random if np.isfinite(score)]
     if not known or not np.isfinite(good):
         return f"without a score of random {units} it is open whether it matters which {units} go"
-    if good - max(known) > luck:
+    below, above = good - max(known), min(known) - good  # all random ones are so far from good
+    if below > luck:
         so = f"it matters which {units} go: random draws of the same size ({len(known)}) score at "
-        so += f"least {good - max(known):.2f} lower"
+        so += f"least {_floored(below)} lower"
         return so + (", as in the paper" if published > numbers.SCORE_MARGIN else "")
-    if min(known) - good > luck:
-        so = f"the choice does harm: random {units} score at least {min(known) - good:.2f} higher"
+    if above > luck:
+        so = f"the choice does harm: random {units} score at least {_floored(above)} higher"
         return so + (", unlike in the paper" if published > numbers.SCORE_MARGIN else "")
     return f"it is not shown that it matters which {units} go: random ones are within ±{luck:.2f}"
 
@@ -329,6 +330,11 @@ def _told(scores: Mapping[str, Sequence[float]]) -> str:
 
 def _of(score: float) -> str:
     return f"{score:.2f}" if np.isfinite(score) else "undefined"
+
+
+def _floored(difference: float) -> str:
+    """The largest number with two digits that is no larger, for what is "at least" so much."""
+    return f"{np.floor(round(100 * difference, 6)) / 100:.2f}"  # 0.828 − 0.678 is 0.1499…
 
 
 def _percent(share: float) -> str:

@@ -153,14 +153,14 @@ def dots(
 ) -> Figure:
     """Draw our numbers and the paper's: a panel for each kind of number, a row for each task.
 
-    A single task gets one panel, with a row for each kind of number.
+    A single task gets one panel, with a row for each kind of number, if these have a common axis.
     compared: of `lib.paper.numbers.compare`. A line shows "± 95 %", the uncertainty of the
         difference, around ours; where there is none, there is no line.
     label: what the numbers are, for the axis
     span: the values that are possible, such as (0, 1) for shares: all panels then have one axis,
         and no line leaves it. None: each panel has an axis of its own.
     """
-    if compared["task"].nunique() == 1:  # one panel, a row for each kind
+    if span and compared["task"].nunique() == 1:  # one panel, a row for each kind
         compared = compared.assign(task=compared["what"], what=compared["task"])
     kinds, tasks = list(compared["what"].unique()), list(compared["task"].unique())
     columns = min(3, len(kinds))
@@ -193,6 +193,9 @@ def dots(
         if span:
             margin = 0.04 * (most - least)
             axes.set_xlim(max(least, _floor(compared, least)) - margin, most + margin)
+        elif len(tasks) == 1:  # else a small difference would fill the panel
+            low, high = axes.get_xlim()
+            axes.set_xlim(min(0, low), high + 0.05 * (high - min(0, low)))
         axes.tick_params(axis="x", labelsize=8)
         axes.set_title(kind, fontsize=8)
         if number >= len(kinds) - columns:

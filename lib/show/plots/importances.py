@@ -64,17 +64,21 @@ def reliability(curves: Mapping[str, pd.DataFrame], names: Mapping[str, str]) ->
 def validity(table: pd.DataFrame, names: Mapping[str, str]) -> Figure:
     """Draw how well each estimator predicts what removing a unit alone does.
 
+    Units of which too few were removed for any ρ get no panels.
     table: columns task, estimator, units, truth, ρ, low, high; the mean over seeds of a task and
         its 95 % interval over examples
     names: {estimator: its formula}
     """
     titles = {"net": "net effect on the loss, E Δ", "moved": "size of the change, E|Δ|"}
-    kinds = [(units, truth) for units in ("heads", "MLPs") for truth in titles]
+    known = table.groupby("units")["ρ"].count()
+    rows = [units for units in ("heads", "MLPs") if known.get(units, 0)] or ["heads"]
+    kinds = [(units, truth) for units in rows for truth in titles]
+    figsize = WIDTH, 1.2 + 0.31 * len(names) * len(rows)
     figure, grid = plt.subplots(
-        2, 2, figsize=(WIDTH, 1.2 + 0.62 * len(names)), sharex=True, sharey=True, squeeze=False
+        len(rows), 2, figsize=figsize, sharex=True, sharey=True, squeeze=False
     )
     tasks = list(table["task"].unique())
-    markers, offsets = "osD^vP*Xh", np.linspace(0.3, -0.3, max(len(tasks), 2))
+    markers, offsets = "osD^vP*Xh", np.linspace(0.3, -0.3, len(tasks)) if len(tasks) > 1 else [0.0]
     heights = {name: len(names) - place for place, name in enumerate(names)}
     for axes, (units, truth) in zip(grid.ravel(), kinds, strict=True):
         part = table[(table["units"] == units) & (table["truth"] == truth)]

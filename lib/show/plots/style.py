@@ -46,8 +46,9 @@ def panels_of(
 ) -> tuple[Figure, Sequence[Axes]]:
     """Make a figure with `count` panels, at most `columns` in a row; the last row may end empty.
 
-    width, height: of a panel, in inches.
+    width, height: of a panel, in inches. A single panel has at least half of WIDTH.
     """
+    width = max(width, WIDTH / 2) if count == 1 else width
     across = min(count, columns)
     down = -(-count // across)
     figsize = (width * across, height * down)
