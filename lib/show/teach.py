@@ -23,6 +23,7 @@ CAVEATS = {
     "minilm-l6": SMALL.format("NLI and Quora questions"),
     "e5-small": SMALL.format("NLI, and questions with passages that answer them"),
 }
+DEMONSTRATIONS = {"quick": "a small demonstration; the evidence is in the profile reference"}
 
 
 def sharp_figures() -> None:
@@ -70,11 +71,11 @@ def table(frame: pd.DataFrame, digits: int = 3) -> Markdown:
 def caption(place: Place, encoder: str, rows: str, seeds: Sequence[int]) -> Markdown:
     """Write what a figure is based on: profile, encoder, rows and seeds.
 
-    An encoder other than the paper's gets a caveat, if CAVEATS has one.
+    An encoder other than the paper's gets a caveat, if CAVEATS has one, and so does a profile.
     """
-    caveat = CAVEATS.get(encoder)
+    caveat, small = CAVEATS.get(encoder), DEMONSTRATIONS.get(place.profile)
     parts = [
-        f"profile {place.profile}",
+        f"profile {place.profile}" + (f" ({small})" if small else ""),
         encoder + (f" ({caveat})" if caveat else ""),
         rows,
         f"seed{'s' if len(seeds) > 1 else ''} {', '.join(str(seed) for seed in seeds)}",

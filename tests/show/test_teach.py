@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 
 from lib.analysis import survival
+from lib.artefacts.store import Place
 from lib.show import teach
 
 
@@ -68,3 +69,11 @@ def test_a_table_has_no_index_and_rounded_numbers():
     assert cells == [["< .001", "0.0"], ["0.040", "2.0"]]
     bars = teach.table(pd.DataFrame({"E|g|": ["|g|"]})).data
     assert bars.count("\\|") == 4, "a bar does not end its cell"
+
+
+def test_a_caption_says_that_quick_is_a_demonstration():
+    for profile, told in (("quick", True), ("reference", False)):
+        place = Place(profile, "06_all_tickets_win")
+        caption = teach.caption(place, "minilm-l6", "SST-2: 320 rows", [1, 2]).data
+        assert caption.startswith(f"*profile {profile}") and caption.endswith("seeds 1, 2.*")
+        assert ("demonstration" in caption) == told
