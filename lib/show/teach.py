@@ -18,12 +18,12 @@ from lib.artefacts.publish import in_a_cell
 from lib.artefacts.store import Place
 
 SMALL = "not BERT-base: a small sentence encoder that was tuned on pairs of texts, among them {}"
-CAVEATS = {
+CAVEATS = {  # of encoders, and of a profile
     "tiny": "a random encoder on made-up sentences: the numbers mean nothing",
     "minilm-l6": SMALL.format("NLI and Quora questions"),
     "e5-small": SMALL.format("NLI, and questions with passages that answer them"),
+    "quick": "a small demonstration; the evidence is in the profile reference",
 }
-DEMONSTRATIONS = {"quick": "a small demonstration; the evidence is in the profile reference"}
 
 
 def sharp_figures() -> None:
@@ -71,12 +71,15 @@ def table(frame: pd.DataFrame, digits: int = 3) -> Markdown:
 def caption(place: Place, encoder: str, rows: str, seeds: Sequence[int]) -> Markdown:
     """Write what a figure is based on: profile, encoder, rows and seeds.
 
-    An encoder other than the paper's gets a caveat, if CAVEATS has one, and so does a profile.
+    The profile and the encoder get a caveat, if CAVEATS has one.
     """
-    caveat, small = CAVEATS.get(encoder), DEMONSTRATIONS.get(place.profile)
+
+    def named(name: str) -> str:
+        return f"{name} ({CAVEATS[name]})" if name in CAVEATS else name
+
     parts = [
-        f"profile {place.profile}" + (f" ({small})" if small else ""),
-        encoder + (f" ({caveat})" if caveat else ""),
+        f"profile {named(place.profile)}",
+        named(encoder),
         rows,
         f"seed{'s' if len(seeds) > 1 else ''} {', '.join(str(seed) for seed in seeds)}",
     ]

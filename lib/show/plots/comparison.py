@@ -194,8 +194,8 @@ def dots(
             margin = 0.04 * (most - least)
             axes.set_xlim(max(least, _floor(compared, least)) - margin, most + margin)
         elif len(tasks) == 1:  # else a small difference would fill the panel
-            low, high = axes.get_xlim()
-            axes.set_xlim(min(0, low), high + 0.05 * (high - min(0, low)))
+            low, high = min(0, axes.get_xlim()[0]), axes.get_xlim()[1]
+            axes.set_xlim(low, high + 0.05 * (high - low))
         axes.tick_params(axis="x", labelsize=8)
         axes.set_title(kind, fontsize=8)
         if number >= len(kinds) - columns:
